@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The words and options that every tool answers to. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+enum {
+	LOAD = 1 << 0,
+	RUN = 1 << 1,
+	UNLOAD = 1 << 2,
+	STATUS = 1 << 3,
+	STATS = 1 << 4,
+	CLEAN = 1 << 5,
+};
+
+static const struct command {
+	const char *word;
+	unsigned int bit;
+	const char *summary;
+	int (*perform)(const struct hp_tool *tool, const struct hp_arguments *arguments);
+} commands[] = {
+	{ "load", LOAD, "attach, pin, exit; doing it again changes what differs", hp_load },
+	{ "unload", UNLOAD, "detach what this tool attached, and only that", hp_unload },
+	{ "status", STATUS, "what is attached where, and how", hp_status },
+	{ "stats", STATS, "counters, summed over CPUs", hp_stats },
+	{ "run", RUN, "like load, in the foreground: Ctrl-C detaches", hp_run },
+	{ "clean", CLEAN, "remove whatever a killed loader left behind", hp_clean },
+};
+
+enum { ALL = 'a', IGNORE_MISSING = 0x100, REPLACE };
+
+static const struct {
+	struct argp_option option;
+	unsigned int commands;
+} common_options[] = {
+	{ { "interface", 'i', "IF", 0, "The network interface", 0 },
+	  LOAD | RUN | UNLOAD | STATUS | STATS },
+	{ { "all", ALL, NULL, 0, "Everything that this tool attached, in every network namespace",
+	    0 },
+	  UNLOAD },
+	{ { "dry-run", 'n', NULL, 0, "Go through the verifier and all checks, attach nothing", 0 },
+	  LOAD | RUN },
+	{ { "replace", REPLACE, NULL, 0,
+	    "Take over from another version of this tool, with no unguarded moment", 0 },
+	  LOAD | RUN },
+	{ { "ignore-missing", IGNORE_MISSING, NULL, 0, "Nothing there is no failure", 0 },
+	  UNLOAD | STATUS | STATS },
+	{ { "json", 'j', NULL, 0, "JSON, for scripts", 0 }, STATUS | STATS },
+	{ { "watch", 'w', "SECONDS", 0, "Again every so many seconds, until Ctrl-C", 0 }, STATS },
+	{ { "verbose", 'v', NULL, 0, "libbpf's messages too", 0 },
+	  LOAD | RUN | UNLOAD | STATUS | STATS | CLEAN },
+	{ { "help", 'h', NULL, 0, "This help", -1 }, LOAD | RUN | UNLOAD | STATUS | STATS | CLEAN },
+};
+
+#define COMMON_OPTIONS (sizeof(common_options) / sizeof(*common_options))
+
+struct parse {
+	const struct hp_tool *tool;
+	struct hp_arguments arguments;
+};
+
+error_t hp_usage(const char *format, ...)
+{
+	char text[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	hp_error("%s (see `%s help`)", text, program_invocation_short_name);
+	return EINVAL;
+}
+
+static error_t parse_seconds(const char *text, double *seconds)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (end == text || *end || !(value >= 0.01 && value <= 86400))
+		return hp_usage("'%s' is no number of seconds from 0.01 to 86400", text);
+	*seconds = value;
+	return 0;
+}
+
+static error_t parse_common(int key, char *arg, struct argp_state *state)
+{
+	struct parse *parse = state->input;
+	struct hp_arguments *a = &parse->arguments;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		/* One line for each error: getopt's own, without argp's second one. */
+		state->err_stream = NULL;
+		if (state->root_argp->children)
+			state->child_inputs[0] = parse->tool->input;
+		return 0;
+	case 'i':
+		if (a->interface)
+			return hp_usage("one interface at a time: %s or %s", a->interface, arg);
+		a->interface = arg;
+		return 0;
+	case ALL:
+		a->all = true;
+		return 0;
+	case 'n':
+		a->dry_run = true;
+		return 0;
+	case REPLACE:
+		a->replace = true;
+		return 0;
+	case IGNORE_MISSING:
+		a->ignore_missing = true;
+		return 0;
+	case 'j':
+		a->json = true;
+		return 0;
+	case 'w':
+		return parse_seconds(arg, &a->watch_seconds);
+	case 'v':
+		hp_set_verbose(true);
+		return 0;
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_LONG | ARGP_HELP_USAGE | ARGP_HELP_DOC);
+		return ECANCELED;
+	case ARGP_KEY_ARG:
+		return hp_usage("too many arguments: '%s'", arg);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* The options that go with the commands in BITS. */
+static void select_options(unsigned int bits, struct argp_option *options)
+{
+	for (size_t i = 0; i < COMMON_OPTIONS; i++)
+		if (common_options[i].commands & bits)
+			*options++ = common_options[i].option;
+	memset(options, 0, sizeof(*options));
+}
+
+static int perform(const struct hp_tool *tool, const struct command *command, int argc, char **argv)
+{
+	struct argp_option options[COMMON_OPTIONS + 1];
+	struct argp_child children[] = { { tool->options, 0, NULL, 0 }, {} };
+	struct argp argp = { .options = options, .parser = parse_common, .doc = command->summary };
+	struct parse parse = { .tool = tool };
+	char name[128];
+	int err;
+
+	select_options(command->bit, options);
+	if (command->bit & (LOAD | RUN))
+		argp.children = children;
+	snprintf(name, sizeof(name), "%s %s", program_invocation_short_name, command->word);
+	argv[0] = name;
+
+	err = argp_parse(&argp, argc, argv, ARGP_NO_EXIT | ARGP_NO_HELP, NULL, &parse);
+	if (err == ECANCELED)
+		return HP_EXIT_DONE;
+	if (err)
+		return HP_EXIT_USAGE;
+	return command->perform(tool, &parse.arguments);
+}
+
+static int help(const struct hp_tool *tool)
+{
+	struct argp_option options[COMMON_OPTIONS + 1];
+	struct argp_child children[] = { { tool->options, 0, NULL, 0 }, {} };
+	struct argp argp = { .options = options, .parser = parse_common, .children = children };
+	char name[] = "";
+
+	printf("%s: %s\n\nUsage:\n", tool->name, tool->summary);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		printf("  %s %-8s %s\n", tool->name, commands[i].word, commands[i].summary);
+	printf("  %s help | version\n\nOptions (`%s COMMAND -h` tells which of them go with it):\n",
+	       tool->name, tool->name);
+	fflush(stdout);
+	select_options(LOAD | RUN | UNLOAD | STATUS | STATS | CLEAN, options);
+	argp_help(&argp, stdout, ARGP_HELP_LONG, name);
+	printf("\nExit status: 0 done, or already so; 1 usage; 2 the kernel or the system "
+	       "refused;\n"
+	       "3 somebody else's program holds the place; 4 nothing of ours is loaded there;\n"
+	       "5 this kernel lacks a feature.\nPins: " HP_PIN_ROOT "/%s/\n",
+	       tool->name);
+	return HP_EXIT_DONE;
+}
+
+static bool is_one_of(const char *word, const char *a, const char *b, const char *c)
+{
+	return !strcmp(word, a) || !strcmp(word, b) || !strcmp(word, c);
+}
+
+static int dispatch(const struct hp_tool *tool, int argc, char **argv)
+{
+	if (argc < 2) {
+		hp_usage("what is to be done? load, unload, status, stats, run or clean");
+		return HP_EXIT_USAGE;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		if (!strcmp(argv[1], commands[i].word))
+			return perform(tool, &commands[i], argc - 1, argv + 1);
+
+	if (!is_one_of(argv[1], "help", "--help", "-h") &&
+	    !is_one_of(argv[1], "version", "--version", "-V")) {
+		hp_usage("unknown command '%s'", argv[1]);
+		return HP_EXIT_USAGE;
+	}
+	if (argc > 2) {
+		hp_usage("too many arguments: '%s'", argv[2]);
+		return HP_EXIT_USAGE;
+	}
+	if (is_one_of(argv[1], "help", "--help", "-h"))
+		return help(tool);
+	printf("%s %s (libbpf %s)\n", tool->name, HP_VERSION, libbpf_version_string());
+	return HP_EXIT_DONE;
+}
+
+int hp_main(const struct hp_tool *tool, int argc, char **argv)
+{
+	int status;
+
+	hp_log_libbpf();
+	setenv("ARGP_HELP_FMT", "no-dup-args-note,opt-doc-col=36,rmargin=99", 0);
+	status = dispatch(tool, argc, argv);
+	if (fflush(stdout) || ferror(stdout)) {
+		hp_error("cannot write to standard output: %s", strerror(errno));
+		return status ? status : HP_EXIT_REFUSED;
+	}
+	return status;
+}

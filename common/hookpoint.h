@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * libhookpoint: what every loader needs and libbpf leaves to its user.
+ *
+ * Unless a comment says otherwise, a function returns 0 or a negative errno; an output argument is
+ * untouched on failure; the caller owns what an output argument was given. Nothing here exits the
+ * process. The only global state is the log level and the stop flag, both of cli.c and log.c.
+ * "First kernel" is 5.9 for everything that has to do with links, otherwise 5.3.
+ */
+#ifndef HOOKPOINT_H
+#define HOOKPOINT_H
+
+#include <argp.h>
+#include <jansson.h>
+#include <limits.h>
+#include <linux/types.h>
+#include <net/if.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <bpf/libbpf.h>
+
+#define HP_VERSION "0.1.0"
+
+/* ---- log ------------------------------------------------------------------------------------- */
+
+/* The exit status of every tool: see `NAME help`. */
+enum hp_exit {
+	HP_EXIT_DONE = 0,    /* done, or already so */
+	HP_EXIT_USAGE = 1,   /* unknown word or option, bad value, no such interface */
+	HP_EXIT_REFUSED = 2, /* the kernel or the system refused */
+	HP_EXIT_HELD = 3,    /* somebody else's program holds the place */
+	HP_EXIT_NOTHING = 4, /* nothing of ours is loaded there */
+	HP_EXIT_LACKING = 5, /* this kernel lacks a feature */
+};
+
+/* Says more: libbpf's own messages, the verifier's log of each program. Default: off. */
+void hp_set_verbose(bool on);
+bool hp_verbose(void);
+
+/*
+ * Installs libbpf's print callback. Of libbpf's own messages only the verifier's log of a program
+ * that was refused is shown; with hp_set_verbose(true) all are.
+ */
+void hp_log_libbpf(void);
+
+/* One line on standard error, with the program's name in front and the newline at the end. */
+void hp_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void hp_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * Says in one line on standard error that something failed: "NAME: cannot " FORMAT ": " the errno,
+ * its cause and its remedy. ERR is a negative errno. Returns HP_EXIT_REFUSED, to be handed on.
+ */
+int hp_fail(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * The cause of ERR (a negative errno) and what to do about it, written to TEXT of SIZE bytes; an
+ * empty string where there is nothing to add to strerror().
+ */
+void hp_explain(int err, char *text, size_t size);
+
+/* ---- XDP ------------------------------------------------------------------------------------- */
+
+enum hp_xdp_mode {
+	HP_XDP_AUTO, /* native, or generic where the driver refuses */
+	HP_XDP_NATIVE,
+	HP_XDP_GENERIC,
+	HP_XDP_OFFLOADED, /* reported, never asked for */
+};
+
+/* What an interface's XDP hook holds. */
+struct hp_xdp_state {
+	__u32 prog_id; /* 0: nothing */
+	enum hp_xdp_mode mode;
+};
+
+const char *hp_xdp_mode_name(enum hp_xdp_mode mode);
+
+/* Asks the kernel what is attached to interface IFINDEX of the caller's network namespace. -ENODEV.
+ */
+int hp_xdp_query(int ifindex, struct hp_xdp_state *state);
+
+/*
+ * Attaches a program through a bpf_link. *LINK_FD is the caller's to close; the program stays
+ * attached as long as a descriptor or a pin of the link exists. *GOT is the mode as the kernel
+ * reports it afterwards. -EBUSY: another program is attached. -EOPNOTSUPP, -EINVAL, -ERANGE: the
+ * driver can't run XDP, or not with these settings (MTU, offloads, queues). First kernel: 5.9. AUTO
+ * falls back to generic, and says so with hp_info().
+ */
+int hp_xdp_attach(int prog_fd, int ifindex, enum hp_xdp_mode mode, int *link_fd,
+		  enum hp_xdp_mode *got);
+
+/* ---- pins ------------------------------------------------------------------------------------ */
+
+#define HP_BPFFS    "/sys/fs/bpf"
+#define HP_PIN_ROOT HP_BPFFS "/hookpoint"
+
+typedef char hp_path[256];
+
+/* -ENODEV: no BPF file system is mounted at HP_BPFFS. -EACCES: not for this user. */
+int hp_bpffs_check(void);
+
+/*
+ * Takes the lock of all that tool TOOL pins, waiting for other loaders; makes its directory where
+ * it is missing. *FD: close it to let go. Errors of mkdir(2), open(2), and of hp_bpffs_check().
+ */
+int hp_pin_lock(const char *tool, int *fd);
+
+/* Opens a pin: a descriptor in *FD. Errors of bpf_obj_get(); -ENOENT: no such pin. */
+int hp_pin_open(const char *dir, const char *name, int *fd);
+
+/* Removes DIR with all that is pinned in it. What is not there: 0. */
+int hp_pin_remove(const char *dir);
+
+/* ---- attachments ----------------------------------------------------------------------------- */
+
+/* What is known of an attachment from its pins and from the kernel. */
+enum hp_condition {
+	HP_ATTACHED,  /* to an interface of this network namespace */
+	HP_ELSEWHERE, /* to an interface of another network namespace */
+	HP_STALE,     /* the interface is gone, the pins are left */
+	HP_PARTIAL,   /* a killed loader left pins, and nothing attached */
+};
+
+/* Is there a `run` that will detach it when it ends? */
+enum hp_runner {
+	HP_RUNNER_NONE,	 /* no, `load` attached it */
+	HP_RUNNER_ALIVE, /* yes */
+	HP_RUNNER_DEAD,	 /* there was, and it was killed */
+};
+
+struct hp_attachment {
+	hp_path dir;
+	enum hp_condition condition;
+	char interface[IF_NAMESIZE]; /* as it is called now, or was when it was attached to */
+	char netns[32];		     /* as in readlink /proc/self/ns/net, when it was attached */
+	__u32 ifindex;		     /* 0 unless attached */
+	__u32 prog_id;		     /* 0 unless attached */
+	enum hp_xdp_mode mode;	     /* only if HP_ATTACHED */
+	enum hp_runner runner;
+};
+
+/*
+ * Pins one attachment, whole or not at all: OBJ's programs and maps under their names (with '.' as
+ * '_'), then LINK_FD as "link". Symbolic links tell people and the library what it is: "interface",
+ * "netns", and "program", which leads to the pin of PROGRAM, the one that the link runs. -EEXIST:
+ * DIR exists.
+ */
+int hp_attachment_pin(const char *dir, const char *interface, const struct bpf_object *obj,
+		      const struct bpf_program *program, int link_fd);
+
+/*
+ * Puts OBJ and its PROGRAM in the place of what is pinned in DIR: all of it changes with one
+ * bpf_link_update(), and then the pins follow. A loader that is killed in between leaves a link
+ * that runs the old or the new program, and the rest to hp_attachment_recover(). -EPERM or -EINVAL:
+ * DIR's program isn't what its link runs. First kernel: 5.16, for renameat2(RENAME_EXCHANGE) on
+ * bpffs.
+ */
+int hp_attachment_replace(const char *dir, const struct bpf_object *obj,
+			  const struct bpf_program *program);
+
+/* Finishes what a hp_attachment_replace() that was killed began in DIR. Nothing to finish: 0. */
+int hp_attachment_recover(const char *dir);
+
+/* Makes the calling process the runner of the attachment in DIR as long as *FD is open.
+ * -EWOULDBLOCK: another one is. */
+int hp_attachment_claim(const char *dir, int *fd);
+
+/* From now on the attachment in DIR has no runner: it is to outlive that process. */
+int hp_attachment_release(const char *dir);
+
+/* Detaches at once, then removes the pins. What is already detached: 0. */
+int hp_attachment_detach(const char *dir);
+
+/*
+ * Calls EACH with every attachment of TOOL, in the order of their names; EACH returns 0 to go on,
+ * and anything else ends the walk and is returned. EACH may remove the attachment it was given.
+ */
+typedef int (*hp_each_attachment)(const struct hp_attachment *attachment, void *arg);
+int hp_attachment_each(const char *tool, hp_each_attachment each, void *arg);
+
+/* ---- programs and maps ----------------------------------------------------------------------- */
+
+/* 1: both descriptors are of programs with the same instructions (the kernel's tag), 0: not. */
+int hp_same_program(int fd, int other_fd);
+
+/*
+ * Reads entry KEY of a per-CPU map whose values are made of __u64 counters, and adds up all
+ * possible CPUs: N counters to SUMS. VALUE_BYTES of the map must be N * 8. -EINVAL: it isn't.
+ * -ENOENT: no entry.
+ */
+int hp_map_sum_percpu(int map_fd, const void *key, __u64 *sums, size_t n);
+
+/*
+ * Maps the one value of a BPF_F_MMAPABLE array (such as libbpf's .data) into memory, to be read and
+ * written in place. SIZE must be its value size: -EINVAL. munmap(*value, SIZE) when done. First
+ * kernel: 5.5.
+ */
+int hp_map_mmap(int map_fd, size_t size, void **value);
+
+/* One BPF_PROG_TEST_RUN. */
+struct hp_test_run {
+	const void *in; /* the packet; XDP and tc want at least 14 bytes */
+	size_t in_bytes;
+	void *out;	   /* may be NULL */
+	size_t out_bytes;  /* room in OUT; afterwards what the program left, at most that room */
+	__u32 repeat;	   /* 0 counts as 1 */
+	__u32 retval;	   /* result: the program's */
+	__u32 duration_ns; /* result: per repetition, as the kernel measured, in whole ns */
+};
+
+/*
+ * Runs a program on a packet. -ENOSPC: OUT is too small; it holds the beginning of the packet and
+ * out_bytes is what the whole would need. -EINVAL: the packet is too short or too long. -ENOTSUPP
+ * (524): the kernel can't run this type of program. First kernel: 4.12.
+ */
+int hp_test_run(int prog_fd, struct hp_test_run *run);
+
+/* ---- features -------------------------------------------------------------------------------- */
+
+/* Something that an object needs of the kernel. */
+struct hp_need {
+	char what[64];	   /* "helper bpf_loop", "map type percpu_array", ... */
+	const char *since; /* the first kernel that has it, or NULL where nobody wrote it down */
+	bool have;	   /* tried, not looked up */
+};
+
+/*
+ * Calls EACH with what OBJ needs: its program types, map types, helpers and ways to attach. Call it
+ * after bpf_object__load(), whether that succeeded or not: before it, helpers called in functions
+ * are missing. Trying needs the rights that loading needs. EACH returns 0 to go on.
+ */
+typedef int (*hp_each_need)(const struct hp_need *need, void *arg);
+int hp_needs_of(const struct bpf_object *obj, hp_each_need each, void *arg);
+
+/*
+ * Explains in one line why OBJ could not be loaded. Returns HP_EXIT_LACKING if this kernel lacks
+ * something that OBJ needs, otherwise HP_EXIT_REFUSED.
+ */
+int hp_fail_load(int err, const struct bpf_object *obj);
+
+/* ---- ports ----------------------------------------------------------------------------------- */
+
+/*
+ * Reads "PORT" or "FIRST-LAST" (decimal, 1 to 65535, FIRST <= LAST) and sets the bits of those
+ * ports: bit PORT % 64 of word PORT / 64, 1024 words. -EINVAL, with a reason in *WHY (a string
+ * constant).
+ */
+int hp_ports_add(__u64 *words, const char *range, const char **why);
+
+/* The set as a JSON array of strings, each of which hp_ports_add() would take. NULL: no memory. */
+json_t *hp_ports_json(const __u64 *words);
+
+/* The set for people: "8080, 9000-9100", with "..." at the end where SIZE (at least 32) is too
+ * small. */
+void hp_ports_text(const __u64 *words, char *text, size_t size);
+
+/* ---- command line ---------------------------------------------------------------------------- */
+
+/* What a person asked for. */
+struct hp_request {
+	char interface[IF_NAMESIZE];
+	int ifindex;
+	bool dry_run;
+	bool replace;
+	const struct hp_attachment *ours; /* what this tool has attached there already, or NULL */
+	hp_path dir;			  /* where its pins belong, if `ours` is NULL */
+};
+
+/*
+ * A tool: what its loader hands to hp_main(). Its functions return an exit status (enum hp_exit)
+ * and have said what went wrong.
+ */
+struct hp_tool {
+	const char *name;
+	const char *summary;	    /* one line, for help */
+	const struct argp *options; /* of load and run */
+	void *input;		    /* what the parser of `options` gets as state->input */
+	int (*load)(const struct hp_request *request);
+	/* Add this tool's part to an attachment's JSON object. */
+	int (*status)(const struct hp_attachment *attachment, json_t *fields);
+	int (*stats)(const struct hp_attachment *attachment, json_t *fields);
+};
+
+/* Does what the command line says. Returns the exit status of the process. */
+int hp_main(const struct hp_tool *tool, int argc, char **argv);
+
+/* For parsers of a tool's own options: says what is wrong in one line, returns EINVAL for argp. */
+error_t hp_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Messages to people: one line each, on standard error. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <linux/capability.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+static bool verbose;
+
+void hp_set_verbose(bool on)
+{
+	verbose = on;
+}
+
+bool hp_verbose(void)
+{
+	return verbose;
+}
+
+static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	/* libbpf keeps the verifier's log to itself until a program is refused, then prints it so.
+	 */
+	if (verbose || strstr(format, "PROG LOAD LOG"))
+		return vfprintf(stderr, format, args);
+	return 0;
+}
+
+void hp_log_libbpf(void)
+{
+	libbpf_set_print(print_libbpf);
+}
+
+static void say(const char *format, va_list args)
+{
+	fprintf(stderr, "%s: ", program_invocation_short_name);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+}
+
+void hp_error(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(format, args);
+	va_end(args);
+}
+
+void hp_info(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(format, args);
+	va_end(args);
+}
+
+int hp_fail(int err, const char *format, ...)
+{
+	char what[256], why[PATH_MAX + 256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+
+	hp_explain(err, why, sizeof(why));
+	hp_error("cannot %s: %s%s%s", what, strerror(-err), *why ? ": " : "", why);
+	return HP_EXIT_REFUSED;
+}
+
+/* The process's effective capabilities: bit N is capability N; 0 if they can't be read. */
+static unsigned long long effective_capabilities(void)
+{
+	unsigned long long mask = 0;
+	char line[128];
+	FILE *status = fopen("/proc/self/status", "re");
+
+	while (status && fgets(line, sizeof(line), status))
+		if (sscanf(line, "CapEff: %llx", &mask) == 1)
+			break;
+	if (status)
+		fclose(status);
+	return mask;
+}
+
+/* The names of the capabilities that loading and attaching take and this process lacks: "" for
+ * none. */
+static void missing_capabilities(char *names, size_t size)
+{
+	static const struct {
+		int bit;
+		const char *name;
+		bool of_sys_admin; /* came with CAP_SYS_ADMIN before 5.8, and still does */
+	} needed[] = {
+		{ CAP_BPF, "cap_bpf", true },
+		{ CAP_NET_ADMIN, "cap_net_admin", false },
+		{ CAP_PERFMON, "cap_perfmon", true },
+	};
+	unsigned long long have = effective_capabilities();
+	size_t length = 0;
+
+	*names = '\0';
+	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++) {
+		if (have & 1ULL << needed[i].bit)
+			continue;
+		if (needed[i].of_sys_admin && have & 1ULL << CAP_SYS_ADMIN)
+			continue;
+		length += snprintf(names + length, size - length, "%s%s", length ? "," : "",
+				   needed[i].name);
+	}
+}
+
+bool hp_lacks_capabilities(void)
+{
+	char names[64];
+
+	missing_capabilities(names, sizeof(names));
+	return *names;
+}
+
+/* Names the capabilities that are missing; says OTHERWISE if none is. */
+static void explain_rights(const char *otherwise, char *text, size_t size)
+{
+	char self[PATH_MAX] = "FILE", missing[64];
+	ssize_t length;
+
+	missing_capabilities(missing, sizeof(missing));
+	if (!*missing) {
+		snprintf(text, size, "%s", otherwise);
+		return;
+	}
+	length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (length > 0)
+		self[length] = '\0';
+	snprintf(text, size,
+		 "missing %s: run it with sudo, or once: sudo setcap "
+		 "cap_bpf,cap_net_admin,cap_perfmon+ep %s",
+		 missing, self);
+}
+
+void hp_explain(int err, char *text, size_t size)
+{
+	const char *remedy = "";
+
+	switch (-err) {
+	case EPERM:
+		explain_rights(
+			"the capabilities are there, so something else forbids it: see `dmesg` "
+			"for kernel lockdown or a security module",
+			text, size);
+		return;
+	case EACCES:
+		explain_rights("this user may not use the pins in " HP_BPFFS, text, size);
+		return;
+	case EBUSY:
+	case EEXIST:
+		remedy = "the hook already holds a program: see `bpftool net`";
+		break;
+	case EOPNOTSUPP:
+		remedy = "the driver can't: try generic mode (-m generic)";
+		break;
+	case ERANGE:
+		remedy = "the interface's MTU is too large for native XDP: lower it, or -m generic";
+		break;
+	case ENOMEM:
+	case E2BIG:
+		remedy = "not enough memory, or the limit of locked memory (ulimit -l) is too low";
+		break;
+	}
+	snprintf(text, size, "%s", remedy);
+}

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The one build recipe. A problem's Makefile sets NAME and includes this; it gets, from NAME.bpf.c and
+# NAME.c, the object NAME.bpf.o, the skeleton NAME.skel.h and the loader NAME.
+
+COMMON := $(dir $(lastword $(MAKEFILE_LIST)))
+
+BPFTOOL ?= $(shell $(COMMON)../scripts/find-bpftool)
+CFLAGS  ?= -O2 -g
+CFLAGS  += -std=gnu11 -Wall -Wextra -Wno-missing-field-initializers
+LDLIBS  := -lbpf -lelf -lz -ljansson
+
+HEADERS := $(filter-out %.skel.h,$(wildcard *.h))
+TESTS   := $(patsubst %.c,%,$(wildcard test-*.c))
+
+.DELETE_ON_ERROR:
+
+$(NAME): $(NAME).c $(NAME).skel.h $(HEADERS) $(COMMON)hookpoint.h $(COMMON)libhookpoint.a
+	$(CC) $(CFLAGS) -I $(COMMON) -o $@ $(filter %.c %.a,$^) $(LDLIBS)
+
+# The names in a skeleton are names in C.
+$(NAME).skel.h: $(NAME).bpf.o
+	$(BPFTOOL) gen skeleton $< name $(subst -,_,$(NAME)) > $@
+
+$(NAME).bpf.o: $(HEADERS)
+
+include $(COMMON)bpf.mk
+
+# Test programs of the problem's own; its Makefile names what goes into one besides test-X.c.
+tests: $(TESTS)
+
+$(TESTS): %: %.c $(NAME).skel.h $(HEADERS)
+	$(CC) $(CFLAGS) -I $(COMMON)../tests/packets -o $@ $(filter %.c,$^) $(LDLIBS)
+
+$(COMMON)libhookpoint.a:
+	$(MAKE) -C $(COMMON)
+
+clean:
+	rm -f $(NAME) $(NAME).skel.h $(NAME).bpf.o $(TESTS)
+
+.PHONY: tests clean

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* JSON to read: the same data that -j prints, laid out for people. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define COLUMN 12
+
+/* A scalar, or an array of scalars, in one line. */
+static void print_value(const json_t *value)
+{
+	const json_t *element;
+	size_t i;
+
+	switch (json_typeof(value)) {
+	case JSON_STRING:
+		fputs(json_string_value(value), stdout);
+		break;
+	case JSON_INTEGER:
+		printf("%lld", (long long)json_integer_value(value));
+		break;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		fputs(json_is_true(value) ? "yes" : "no", stdout);
+		break;
+	case JSON_ARRAY:
+		json_array_foreach (value, i, element) {
+			fputs(i ? ", " : "", stdout);
+			print_value(element);
+		}
+		if (!i)
+			fputs("none", stdout);
+		break;
+	default:
+		break;
+	}
+}
+
+static void print_row(const char *title, json_t *row)
+{
+	const char *key;
+	json_t *cell;
+
+	printf("  %-*s", title ? COLUMN : 0, title ? title : "");
+	json_object_foreach (row, key, cell)
+		printf("%*lld", COLUMN, (long long)json_integer_value(cell));
+	putchar('\n');
+}
+
+static void print_header(const char *title, json_t *row)
+{
+	const char *key;
+	json_t *cell;
+
+	printf("\n  %-*s", title ? COLUMN : 0, title ? title : "");
+	json_object_foreach (row, key, cell)
+		printf("%*s", COLUMN, key);
+	putchar('\n');
+}
+
+/* {"passed": {"packets": 1}, ...}: a row for each key. [{"port": 1}, ...]: a row for each element.
+ */
+static void print_table(const char *title, json_t *table)
+{
+	const char *key;
+	json_t *row;
+	size_t i;
+
+	if (json_is_object(table)) {
+		print_header(title, json_object_iter_value(json_object_iter(table)));
+		json_object_foreach (table, key, row)
+			print_row(key, row);
+		return;
+	}
+	print_header(NULL, json_array_get(table, 0));
+	json_array_foreach (table, i, row)
+		print_row(NULL, row);
+}
+
+static bool is_table(const json_t *value)
+{
+	return json_is_object(value) || json_is_object(json_array_get(value, 0));
+}
+
+void hp_print_text(json_t *fields)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach (fields, key, value) {
+		if (is_table(value)) {
+			print_table(key, value);
+			continue;
+		}
+		printf("  %-*s", COLUMN, key);
+		print_value(value);
+		putchar('\n');
+	}
+}

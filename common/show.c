@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* status and stats: one walk over the attachments, printed as JSON or as text. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "internal.h"
+
+typedef int (*add_fields)(const struct hp_attachment *attachment, json_t *fields);
+
+struct show {
+	int ifindex; /* 0: all */
+	bool stats;
+	add_fields add;
+	json_t *attachments;
+};
+
+static const char *const conditions[] = {
+	[HP_ATTACHED] = "attached",
+	[HP_ELSEWHERE] = "elsewhere",
+	[HP_STALE] = "stale",
+	[HP_PARTIAL] = "partial",
+};
+
+static const char *const runners[] = {
+	[HP_RUNNER_NONE] = "none",
+	[HP_RUNNER_ALIVE] = "alive",
+	[HP_RUNNER_DEAD] = "dead",
+};
+
+/* What a person should know of an attachment that isn't simply attached here. */
+static void remark(const struct hp_attachment *a)
+{
+	const char *name = *a->interface ? a->interface : "an interface";
+
+	if (a->condition == HP_ELSEWHERE)
+		hp_info("%s is in another network namespace (%s)", name, a->netns);
+	else if (a->condition == HP_STALE)
+		hp_info("%s is gone; `clean` removes what is left", name);
+	else if (a->condition == HP_PARTIAL)
+		hp_info("a loader was killed before it attached to %s; `clean` removes what is "
+			"left",
+			name);
+	else if (a->runner == HP_RUNNER_DEAD)
+		hp_info("the `run` on %s was killed; its program goes on; `clean` removes it",
+			name);
+}
+
+static int show_one(const struct hp_attachment *a, void *arg)
+{
+	struct show *show = arg;
+	json_t *fields;
+
+	if (show->ifindex && (a->condition != HP_ATTACHED || (int)a->ifindex != show->ifindex))
+		return 0;
+
+	fields = json_pack("{s:s, s:s, s:i, s:s, s:s, s:i}", "interface", a->interface, "state",
+			   conditions[a->condition], "ifindex", a->ifindex, "netns", a->netns,
+			   "mode",
+			   a->condition == HP_ATTACHED ? hp_xdp_mode_name(a->mode) : "unknown",
+			   "program_id", a->prog_id);
+	if (!fields)
+		return -ENOMEM;
+	if (!show->stats) {
+		json_object_set_new(fields, "runner", json_string(runners[a->runner]));
+		json_object_set_new(fields, "pins", json_string(a->dir));
+		remark(a);
+	}
+	json_array_append_new(show->attachments, fields);
+	return a->condition == HP_PARTIAL ? 0 : show->add(a, fields);
+}
+
+static void print_text(const struct show *show)
+{
+	json_t *fields;
+	size_t i;
+
+	json_array_foreach (show->attachments, i, fields) {
+		printf("%s%s", i ? "\n" : "",
+		       json_string_value(json_object_get(fields, "interface")));
+		if (show->stats) /* only the numbers matter: the rest in one line */
+			printf(" (%s, program %lld)",
+			       json_string_value(json_object_get(fields, "mode")),
+			       json_integer_value(json_object_get(fields, "program_id")));
+		putchar('\n');
+		json_object_del(fields, "interface");
+		if (show->stats) {
+			json_object_del(fields, "state");
+			json_object_del(fields, "ifindex");
+			json_object_del(fields, "netns");
+			json_object_del(fields, "mode");
+			json_object_del(fields, "program_id");
+		}
+		hp_print_text(fields);
+	}
+}
+
+/* One round. Returns the number of attachments, or a negative errno. */
+static int show_all(const struct hp_tool *tool, struct show *show, bool json, bool compact)
+{
+	json_t *document;
+	int err, n;
+
+	show->attachments = json_array();
+	document = json_pack("{s:i, s:s, s:o}", "schema", 1, "tool", tool->name, "attachments",
+			     show->attachments);
+	if (!document)
+		return -ENOMEM;
+	err = hp_attachment_each(tool->name, show_one, show);
+	n = json_array_size(show->attachments);
+	if (!err && json) {
+		json_dumpf(document, stdout, compact ? JSON_COMPACT : JSON_INDENT(2));
+		putchar('\n');
+	} else if (!err) {
+		print_text(show);
+	}
+	json_decref(document);
+	return err ? err : n;
+}
+
+/* Shows once, or every so many seconds until a signal. */
+static int show_repeatedly(const struct hp_tool *tool, struct show *show,
+			   const struct hp_arguments *a)
+{
+	struct timespec pause = { .tv_sec = a->watch_seconds };
+	bool watch = a->watch_seconds > 0;
+	sigset_t ends;
+	int n;
+
+	pause.tv_nsec = (a->watch_seconds - pause.tv_sec) * 1e9;
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	if (watch)
+		sigprocmask(SIG_BLOCK, &ends, NULL);
+	do {
+		n = show_all(tool, show, a->json, watch);
+		fflush(stdout);
+	} while (n > 0 && watch && !ferror(stdout) && sigtimedwait(&ends, NULL, &pause) < 0);
+	return n;
+}
+
+static int say_nothing_there(const struct hp_arguments *a, int ifindex)
+{
+	if (a->ignore_missing)
+		return HP_EXIT_DONE;
+	if (!ifindex)
+		hp_error("nothing is loaded%s", hp_bpffs_check()
+							? ", or it can't be seen: no usable BPF "
+							  "file system at " HP_BPFFS
+							: "");
+	else if (!hp_say_held(a->interface, ifindex))
+		hp_error("nothing of ours is loaded on %s", a->interface);
+	return HP_EXIT_NOTHING;
+}
+
+static int show_command(const struct hp_tool *tool, const struct hp_arguments *a, struct show *show)
+{
+	int n;
+
+	if (a->interface) {
+		show->ifindex = hp_interface_index(a->interface);
+		if (!show->ifindex)
+			return HP_EXIT_USAGE;
+	}
+	n = show_repeatedly(tool, show, a);
+	if (n < 0)
+		return hp_fail(n, "read what is pinned in " HP_PIN_ROOT "/%s", tool->name);
+	return n ? HP_EXIT_DONE : say_nothing_there(a, show->ifindex);
+}
+
+int hp_status(const struct hp_tool *tool, const struct hp_arguments *arguments)
+{
+	struct show show = { .add = tool->status };
+
+	return show_command(tool, arguments, &show);
+}
+
+int hp_stats(const struct hp_tool *tool, const struct hp_arguments *arguments)
+{
+	struct show show = { .add = tool->stats, .stats = true };
+
+	return show_command(tool, arguments, &show);
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* BPF_PROG_TEST_RUN: a program, a packet, a verdict; no network. */
+#include <errno.h>
+#include <bpf/bpf.h>
+
+#include "hookpoint.h"
+
+int hp_test_run(int prog_fd, struct hp_test_run *run)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options);
+	int err;
+
+	options.data_in = run->in;
+	options.data_size_in = run->in_bytes;
+	/* To the kernel a size of 0 means "no limit", so then it must not see the buffer either. */
+	options.data_out = run->out_bytes ? run->out : NULL;
+	options.data_size_out = run->out ? run->out_bytes : 0;
+	options.repeat = run->repeat;
+
+	err = bpf_prog_test_run_opts(prog_fd, &options);
+	if (err == -ENOSPC)
+		run->out_bytes = options.data_size_out;
+	if (err)
+		return err;
+	if (run->out)
+		run->out_bytes = options.data_size_out;
+	run->retval = options.retval;
+	run->duration_ns = options.duration;
+	return 0;
+}

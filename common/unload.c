@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* unload and clean. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+struct removal {
+	const char *interface; /* NULL: all */
+	int ifindex;	       /* 0: the interface is gone */
+	char netns[32];
+	int removed;
+};
+
+static bool is_wanted(const struct hp_attachment *a, const struct removal *r)
+{
+	if (!r->interface)
+		return true;
+	if (a->condition == HP_ATTACHED)
+		return (int)a->ifindex == r->ifindex;
+	return a->condition != HP_ELSEWHERE && !strcmp(a->interface, r->interface) &&
+	       !strcmp(a->netns, r->netns);
+}
+
+static int detach(const struct hp_attachment *a, void *arg)
+{
+	struct removal *removal = arg;
+	int err;
+
+	if (!is_wanted(a, removal))
+		return 0;
+	err = hp_attachment_detach(a->dir);
+	if (err)
+		return err;
+	removal->removed++;
+	if (a->condition == HP_ATTACHED)
+		printf("%s: detached\n", a->interface);
+	else if (a->condition == HP_ELSEWHERE)
+		printf("%s (in another network namespace, %s): detached\n", a->interface, a->netns);
+	else
+		printf("%s: nothing was attached any more; what was left is removed\n",
+		       *a->interface ? a->interface : "an interface");
+	return 0;
+}
+
+static int say_nothing_there(const struct hp_arguments *a, const struct removal *removal)
+{
+	if (a->ignore_missing)
+		return HP_EXIT_DONE;
+	if (!removal->interface) {
+		hp_error("nothing is loaded");
+		return HP_EXIT_NOTHING;
+	}
+	if (!removal->ifindex) {
+		hp_interface_index(removal->interface);
+		return HP_EXIT_USAGE;
+	}
+	if (!hp_say_held(removal->interface, removal->ifindex))
+		hp_error("nothing of ours is loaded on %s", removal->interface);
+	return HP_EXIT_NOTHING;
+}
+
+int hp_unload(const struct hp_tool *tool, const struct hp_arguments *a)
+{
+	struct removal removal = { .interface = a->interface };
+	int lock, err;
+
+	if (!a->interface == !a->all) {
+		hp_usage("unload needs either -i IF or -a");
+		return HP_EXIT_USAGE;
+	}
+	if (a->interface)
+		removal.ifindex = if_nametoindex(a->interface);
+	hp_read_note("/proc/self/ns", "net", removal.netns, sizeof(removal.netns));
+
+	err = hp_pin_lock(tool->name, &lock);
+	if (err)
+		return hp_fail_pins(err);
+	err = hp_attachment_each(tool->name, detach, &removal);
+	close(lock);
+	if (err)
+		return hp_fail(err, "detach");
+	return removal.removed ? HP_EXIT_DONE : say_nothing_there(a, &removal);
+}
+
+static int clean(const struct hp_attachment *a, void *arg)
+{
+	const char *what = *a->interface ? a->interface : "an interface";
+	int *cleaned = arg;
+	int err;
+
+	err = hp_attachment_recover(a->dir);
+	if (err)
+		return err;
+	if (a->condition == HP_STALE)
+		printf("%s is gone: its pins are removed\n", what);
+	else if (a->condition == HP_PARTIAL)
+		printf("%s: what a killed loader left is removed\n", what);
+	else if (a->runner == HP_RUNNER_DEAD)
+		printf("%s: its `run` was killed: detached\n", what);
+	else
+		return 0;
+	++*cleaned;
+	return hp_attachment_detach(a->dir);
+}
+
+int hp_clean(const struct hp_tool *tool, const struct hp_arguments *a)
+{
+	int lock, err, cleaned = 0;
+
+	(void)a;
+	err = hp_pin_lock(tool->name, &lock);
+	if (err)
+		return hp_fail_pins(err);
+	err = hp_attachment_each(tool->name, clean, &cleaned);
+	close(lock);
+	if (err)
+		return hp_fail(err, "clean " HP_PIN_ROOT "/%s", tool->name);
+	if (!cleaned)
+		puts("nothing to clean");
+	return HP_EXIT_DONE;
+}
