@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# What a person types. `make help` lists it; the rules that build are in common/recipe.mk.
+
+PROBLEMS := $(patsubst problems/%/Makefile,%,$(wildcard problems/*/Makefile))
+NAME ?=
+
+# `sudo make` must not leave files of root's in a checkout of somebody else's.
+OWNER := $(shell stat -c %u .)
+ifeq ($(shell id -u),0)
+ifneq ($(OWNER),0)
+AS_OWNER := setpriv --reuid=$(OWNER) --regid=$(shell stat -c %g .) --clear-groups
+endif
+endif
+
+all: build ## build every problem and every test (the default)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: ## tell the story of every problem, or of NAME=..., with real packets (root)
+	@scripts/setup build demo
+	@$(AS_OWNER) $(MAKE) --no-print-directory -s build
+	@scripts/demo $(NAME)
+
+test: ## run every test, or those of NAME=... (root)
+	@scripts/setup build demo test
+	@$(AS_OWNER) $(MAKE) --no-print-directory -s build tests
+	@scripts/test $(NAME)
+
+bench: ## measure every problem, or NAME=..., beside its peers (root)
+	@scripts/setup build bench
+	@$(AS_OWNER) $(MAKE) --no-print-directory -s build benches
+	@scripts/bench $(NAME)
+
+lint: ## check the style and the usual mistakes of all sources
+	@scripts/setup build test lint
+	@scripts/lint
+
+doctor: ## what this machine has and lacks for each problem
+	@scripts/doctor
+
+build: $(PROBLEMS:%=build-%)
+	@$(MAKE) --no-print-directory -C scripts/lib needs
+
+build-%: common
+	@$(MAKE) --no-print-directory -C problems/$*
+
+common:
+	@$(MAKE) --no-print-directory -C common
+
+tests: build
+	@$(MAKE) --no-print-directory -C tests
+	@for name in $(PROBLEMS); do $(MAKE) --no-print-directory -C problems/$$name tests || exit; done
+
+benches: build
+	@$(MAKE) --no-print-directory -C tests bench
+
+clean: ## remove everything that was built
+	@for dir in common scripts/lib tests $(PROBLEMS:%=problems/%); do \
+		$(MAKE) --no-print-directory -C $$dir clean; done
+
+.PHONY: all help demo test bench lint doctor build common tests benches clean

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# Two hosts and a cable, in network namespaces: the network of the sandbox, the demos and the tests.
+#
+#        client                      server
+#   veth0 10.0.0.2/24 ---------- veth0 10.0.0.1/24
+#         fd00::2/64                   fd00::1/64
+#
+# Source this, call enter_sandbox once and make_network as often as you like.
+
+# Restarts SCRIPT with its ARGUMENTS in namespaces of its own, with an empty BPF file system and an empty
+# /run. Whatever is started, pinned or named there is gone when SCRIPT ends, even if it is killed. Nothing
+# of the machine's own is touched.
+#   enter_sandbox SCRIPT ARGUMENTS...
+enter_sandbox() {
+	[[ -z ${HOOKPOINT_SANDBOX:-} ]] || return 0
+	if ((EUID != 0)); then
+		echo "${1##*/}: network namespaces take root: run it with sudo" >&2
+		exit 1
+	fi
+	HOOKPOINT_SANDBOX=yes exec unshare --mount --net --pid --fork --kill-child --mount-proc -- "$@"
+}
+
+# What enter_sandbox's new process does first.
+furnish_sandbox() {
+	trap 'exit 130' INT TERM HUP # without a trap the first process of a PID namespace is deaf to them
+	mount -t tmpfs tmpfs /run
+	mount -t bpf bpf /sys/fs/bpf
+	mkdir /run/netns
+}
+
+make_network() {
+	local host
+	for host in server client; do
+		ip netns add $host
+		ip -netns $host link set lo up
+	done
+	ip link add veth0 netns server type veth peer name veth0 netns client
+	give_addresses server 1
+	give_addresses client 2
+}
+
+give_addresses() {
+	local host=$1 number=$2
+	ip -netns "$host" link set veth0 up
+	ip -netns "$host" address add "10.0.0.$number/24" dev veth0
+	if have_ipv6; then
+		ip -netns "$host" address add "fd00::$number/64" dev veth0 nodad
+	fi
+}
+
+have_ipv6() { [[ -e /proc/sys/net/ipv6 ]]; }
+
+delete_network() {
+	ip netns delete server
+	ip netns delete client
+}
+
+# server COMMAND..., client COMMAND...: runs COMMAND on that host. (Not with `ip netns exec`, which hides
+# the BPF file system.)
+server() { nsenter --net=/run/netns/server -- "$@"; }
+client() { nsenter --net=/run/netns/client -- "$@"; }
+
+# wait_for COMMAND...: until it succeeds, at most 5 seconds.
+wait_for() {
+	local tries
+	for ((tries = 0; tries < 100; tries++)); do
+		if "$@" >/dev/null 2>&1; then return 0; fi
+		sleep 0.05
+	done
+	echo "waited 5 s in vain for: $*" >&2
+	return 1
+}

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# For a problem's `demo`: a story in a terminal. Readable without colour; paced for people, and without
+# pauses where nobody watches.
+
+# shellcheck source=scripts/lib/network.bash
+. "${BASH_SOURCE[0]%/*}/network.bash"
+
+bold='' dim='' plain=''
+if [[ -t 1 && -z ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]]; then
+	bold=$'\e[1m' dim=$'\e[36m' plain=$'\e[0m'
+fi
+[[ -t 1 ]] && pace=1.2 || pace=0
+
+# tell SENTENCE...: what happens next, and why.
+tell() {
+	sleep "$pace"
+	printf '\n%s%s%s\n' "$bold" "$*" "$plain"
+	sleep "$pace"
+}
+
+# show HOST COMMAND...: shows the command, runs it on the host. Its failure is part of the story.
+show() {
+	local host=$1
+	shift
+	printf '%s%s$ %s%s\n' "$dim" "$host" "$*" "$plain"
+	"$host" "$@" || true
+}
+
+# begin TITLE: builds the network.
+begin() {
+	furnish_sandbox
+	make_network
+	printf '%s== %s ==%s\n' "$bold" "$*" "$plain"
+}
+
+# serve PORT TEXT: a web server on host "server" that answers with TEXT.
+serve() {
+	local dir
+	dir=$(mktemp -d /run/www.XXXX)
+	echo "$2" >"$dir/index.html"
+	server python3 -m http.server --bind :: --directory "$dir" "$1" >/dev/null 2>&1 3>&- &
+	wait_for server curl -s "http://127.0.0.1:$1/"
+}

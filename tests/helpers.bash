@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
+#
+# What the bats files share. `load` it, with the path from the test file.
+
+bats_require_minimum_version 1.5.0 # run --separate-stderr
+bats_load_library bats-support
+bats_load_library bats-assert
+
+root=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
+# shellcheck source=scripts/lib/network.bash
+. "$root/scripts/lib/network.bash"
+
+# start_network: for setup. Two hosts and an empty BPF file system, whatever the test before has left.
+start_network() {
+	umount /sys/fs/bpf
+	mount -t bpf bpf /sys/fs/bpf
+	make_network
+}
+
+# stop_network: for teardown. Ends what runs on the hosts, and the hosts.
+stop_network() {
+	local host
+	for host in server client; do
+		ip netns pids $host | xargs -r kill -9
+	done
+	delete_network
+}
+
+# start HOST COMMAND...: runs COMMAND there in the background; $! is its process. (Without the <&0 the shell
+# would give it /dev/null to read.)
+start() {
+	nsenter --net="/run/netns/$1" -- "${@:2}" <&0 3>&- &
+}
+
+# Everything of this kind that the kernel holds now, as text to compare: programs and maps with one of the
+# names in $ours (a regular expression), links, pins, namespaces, and what is attached on the hosts.
+everything() {
+	: "${ours:?the test file says which names are its problem's}"
+	# One that is being freed while it is listed is an error to bpftool.
+	bpftool prog list 2>/dev/null | grep -E "^[0-9]+:.* name ($ours) " || true
+	bpftool map list 2>/dev/null | grep -E "^[0-9]+:.* name ($ours) " || true
+	bpftool link list 2>/dev/null | grep -E '^[0-9]+:' || true
+	ip netns list
+	local host
+	for host in $(ip netns list | cut -d' ' -f1); do
+		ip -netns "$host" -details link | grep -E 'xdp' || true
+		tc -netns "$host" qdisc
+	done
+	[[ ! -d /sys/fs/bpf/hookpoint ]] || find /sys/fs/bpf/hookpoint -mindepth 2
+}
+
+# nothing_left BEFORE: fails unless, within 5 seconds, everything is as it was. (The kernel frees programs
+# and maps some time after the last reference has gone.)
+nothing_left() {
+	local before=$1 tries
+	for ((tries = 0; tries < 50; tries++)); do
+		[[ $(everything) == "$before" ]] && return
+		sleep 0.1
+	done
+	diff <(echo "$before") <(everything)
+}
+
+# answers HOST URL, is_silent HOST URL: what a person with curl would see.
+answers() { "$1" curl --max-time 3 -fsS -o /dev/null "$2"; }
+is_silent() {
+	run "$1" curl --max-time 1 -sS -o /dev/null "$2"
+	assert_failure 28 # timed out: neither an answer nor a refusal
+}
+
+# listen HOST PORT: a web server, for IPv4 and IPv6, that ends with the test.
+listen() {
+	start "$1" python3 -m http.server --bind :: --directory "$BATS_TEST_TMPDIR" "$2" >/dev/null 2>&1
+	wait_for answers "$1" "http://127.0.0.1:$2/"
+}
+
+# listens HOST tcp|udp PORT: does something?
+listens() { [[ -n $("$1" ss -H -ln --"$2" "sport = :$3") ]]; }
+
+# json FILTER: what the jq-like PATH leads to in the JSON on standard input; python3 is there anyway.
+#   json 'd["attachments"][0]["mode"]'
+json() { python3 -c "import json, sys; d = json.load(sys.stdin); print($1)"; }
