@@ -3,6 +3,8 @@
 
 PROBLEMS := $(patsubst problems/%/Makefile,%,$(wildcard problems/*/Makefile))
 NAME ?=
+# What NAME says here is not for the Makefiles of the problems, which have a NAME of their own.
+MAKEOVERRIDES := $(filter-out NAME=%,$(MAKEOVERRIDES))
 
 # `sudo make` must not leave files of root's in a checkout of somebody else's.
 OWNER := $(shell stat -c %u .)

@@ -26,12 +26,12 @@ static int pin_object(const char *dir, const struct bpf_object *obj)
 	struct bpf_map *map;
 	int err;
 
-	bpf_object__for_each_program (program, obj) {
+	bpf_object__for_each_program(program, obj) {
 		err = hp_pin_fd(dir, bpf_program__name(program), bpf_program__fd(program));
 		if (err)
 			return err;
 	}
-	bpf_object__for_each_map (map, obj) {
+	bpf_object__for_each_map(map, obj) {
 		err = hp_pin_fd(dir, bpf_map__name(map), bpf_map__fd(map));
 		if (err)
 			return err;

@@ -94,7 +94,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		/* One line for each error: getopt's own, without argp's second one. */
 		state->err_stream = NULL;
-		if (state->root_argp->children)
+		if (state->root_argp->children && parse->tool->options)
 			state->child_inputs[0] = parse->tool->input;
 		return 0;
 	case 'i':
@@ -151,7 +151,7 @@ static int perform(const struct hp_tool *tool, const struct command *command, in
 	int err;
 
 	select_options(command->bit, options);
-	if (command->bit & (LOAD | RUN))
+	if (command->bit & (LOAD | RUN) && tool->options)
 		argp.children = children;
 	snprintf(name, sizeof(name), "%s %s", program_invocation_short_name, command->word);
 	argv[0] = name;

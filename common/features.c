@@ -12,7 +12,8 @@
 
 #include "internal.h"
 
-/* First kernels, from the history of include/uapi/linux/bpf.h, of what the project's objects use.
+/*
+ * First kernels, from the history of include/uapi/linux/bpf.h, of what the project's objects use.
  */
 static const struct {
 	const char *what, *since;
@@ -112,7 +113,7 @@ int hp_needs_of(const struct bpf_object *obj, hp_each_need each, void *arg)
 	struct bpf_map *map;
 	int err = 0;
 
-	bpf_object__for_each_map (map, obj) {
+	bpf_object__for_each_map(map, obj) {
 		enum bpf_map_type type = bpf_map__type(map);
 
 		if (type >= 64 || seen_types & 1ULL << type)
@@ -123,7 +124,7 @@ int hp_needs_of(const struct bpf_object *obj, hp_each_need each, void *arg)
 		if (err)
 			return err;
 	}
-	bpf_object__for_each_program (program, obj) {
+	bpf_object__for_each_program(program, obj) {
 		enum bpf_prog_type type = bpf_program__type(program);
 
 		err = tell(&walk, "program type", libbpf_bpf_prog_type_str(type),

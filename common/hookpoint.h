@@ -77,7 +77,12 @@ struct hp_xdp_state {
 
 const char *hp_xdp_mode_name(enum hp_xdp_mode mode);
 
-/* Asks the kernel what is attached to interface IFINDEX of the caller's network namespace. -ENODEV.
+/* Reads "auto", "native" or "generic", for a parser of options: EINVAL after having said what is
+ * wrong. */
+error_t hp_xdp_parse_mode(const char *arg, enum hp_xdp_mode *mode);
+
+/*
+ * Asks the kernel what is attached to interface IFINDEX of the caller's network namespace. -ENODEV.
  */
 int hp_xdp_query(int ifindex, struct hp_xdp_state *state);
 
@@ -182,8 +187,8 @@ int hp_attachment_each(const char *tool, hp_each_attachment each, void *arg);
 
 /* ---- programs and maps ----------------------------------------------------------------------- */
 
-/* 1: both descriptors are of programs with the same instructions (the kernel's tag), 0: not. */
-int hp_same_program(int fd, int other_fd);
+/* Are both descriptors of programs with the same instructions (the kernel's tag)? */
+bool hp_same_program(int fd, int other_fd);
 
 /*
  * Reads entry KEY of a per-CPU map whose values are made of __u64 counters, and adds up all
@@ -275,13 +280,22 @@ struct hp_request {
 struct hp_tool {
 	const char *name;
 	const char *summary;	    /* one line, for help */
-	const struct argp *options; /* of load and run */
+	const struct argp *options; /* of load and run, or NULL */
 	void *input;		    /* what the parser of `options` gets as state->input */
 	int (*load)(const struct hp_request *request);
-	/* Add this tool's part to an attachment's JSON object. */
+	/* Add this tool's part to an attachment's JSON object; status may be NULL. */
 	int (*status)(const struct hp_attachment *attachment, json_t *fields);
 	int (*stats)(const struct hp_attachment *attachment, json_t *fields);
 };
+
+/*
+ * Puts PROGRAM of the loaded OBJ on the interface that REQUEST names: attaches and pins it, or with
+ * --replace takes over from another version. *DID says in words what was done, or in a dry run what
+ * would be; NULL where this same program runs there already, and nothing was done. Returns an exit
+ * status.
+ */
+int hp_xdp_load(const struct hp_request *request, const struct bpf_object *obj,
+		const struct bpf_program *program, enum hp_xdp_mode mode, const char **did);
 
 /* Does what the command line says. Returns the exit status of the process. */
 int hp_main(const struct hp_tool *tool, int argc, char **argv);

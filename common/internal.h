@@ -46,7 +46,8 @@ int hp_fail_pins(int err);
 /* The index of the interface called NAME, or 0 after having said that there is none. */
 int hp_interface_index(const char *name);
 
-/* Says what holds the XDP hook of an interface, if it isn't ours. Returns whether something does.
+/*
+ * Says what holds the XDP hook of an interface, if it isn't ours. Returns whether something does.
  */
 bool hp_say_held(const char *interface, int ifindex);
 

@@ -90,11 +90,13 @@ static void choose_dir(const char *tool, int ifindex, hp_path dir)
 		snprintf(dir + n, sizeof(hp_path) - n, "-%d", ++beside);
 }
 
-/* Finds out what holds the place, and hands the request to the tool. */
-static int place(const struct hp_tool *tool, struct hp_request *request, bool run)
+/*
+ * Finds out what holds the place, and hands the request to the tool. OURS: room for what is ours.
+ */
+static int place(const struct hp_tool *tool, struct hp_request *request, bool run,
+		 struct hp_attachment *ours)
 {
-	struct hp_attachment ours = {};
-	struct search search = { .ifindex = request->ifindex, .found = &ours };
+	struct search search = { .ifindex = request->ifindex, .found = ours };
 	int err;
 
 	err = hp_attachment_each(tool->name, tidy, NULL);
@@ -103,26 +105,26 @@ static int place(const struct hp_tool *tool, struct hp_request *request, bool ru
 	if (err)
 		return hp_fail(err, "put the pins in " HP_PIN_ROOT "/%s in order", tool->name);
 
-	if (!ours.ifindex) {
+	if (!ours->ifindex) {
 		if (hp_say_held(request->interface, request->ifindex))
 			return HP_EXIT_HELD;
 		choose_dir(tool->name, request->ifindex, request->dir);
 		return tool->load(request);
 	}
 
-	request->ours = &ours;
-	snprintf(request->dir, sizeof(request->dir), "%s", ours.dir);
-	if (ours.runner == HP_RUNNER_ALIVE && run) {
+	request->ours = ours;
+	snprintf(request->dir, sizeof(request->dir), "%s", ours->dir);
+	if (ours->runner == HP_RUNNER_ALIVE && run) {
 		hp_error("another `%s run` guards %s: end it first", tool->name,
 			 request->interface);
 		return HP_EXIT_REFUSED;
 	}
-	if (ours.runner == HP_RUNNER_ALIVE)
+	if (ours->runner == HP_RUNNER_ALIVE)
 		hp_info("a `run` guards %s, and will detach when it ends", request->interface);
 	else if (run)
 		hp_info("%s is loaded already: taking it over", request->interface);
-	else if (ours.runner == HP_RUNNER_DEAD && !request->dry_run)
-		hp_attachment_release(ours.dir); /* what the killed one left is now load's */
+	else if (ours->runner == HP_RUNNER_DEAD && !request->dry_run)
+		hp_attachment_release(ours->dir); /* what the killed one left is now load's */
 	return tool->load(request);
 }
 
@@ -134,11 +136,13 @@ static int claim(const struct hp_request *request, int *fd)
 	return err ? hp_fail(err, "mark %s as this process's", request->dir) : HP_EXIT_DONE;
 }
 
-/* Everything that load does. RUNNER: where `run` wants the descriptor of its claim, otherwise NULL.
+/*
+ * Everything that load does. RUNNER: where `run` wants the descriptor of its claim, otherwise NULL.
  */
 static int load(const struct hp_tool *tool, const struct hp_arguments *a, int *runner, hp_path dir)
 {
 	struct hp_request request = { .dry_run = a->dry_run, .replace = a->replace };
+	struct hp_attachment ours = {};
 	int lock, err, status;
 
 	if (!a->interface) {
@@ -153,7 +157,7 @@ static int load(const struct hp_tool *tool, const struct hp_arguments *a, int *r
 	err = hp_pin_lock(tool->name, &lock);
 	if (err)
 		return hp_fail_pins(err);
-	status = place(tool, &request, runner);
+	status = place(tool, &request, runner, &ours);
 	if (!status && runner && !a->dry_run)
 		status = claim(&request, runner);
 	close(lock);

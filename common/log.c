@@ -23,7 +23,8 @@ bool hp_verbose(void)
 static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
 	(void)level;
-	/* libbpf keeps the verifier's log to itself until a program is refused, then prints it so.
+	/*
+	 * libbpf keeps the verifier's log to itself until a program is refused, then prints it so.
 	 */
 	if (verbose || strstr(format, "PROG LOAD LOG"))
 		return vfprintf(stderr, format, args);

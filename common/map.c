@@ -8,14 +8,14 @@
 
 #include "hookpoint.h"
 
-int hp_same_program(int fd, int other_fd)
+bool hp_same_program(int fd, int other_fd)
 {
 	struct bpf_prog_info info = {}, other = {};
 	__u32 size = sizeof(info), other_size = sizeof(other);
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &size) ||
 	    bpf_obj_get_info_by_fd(other_fd, &other, &other_size))
-		return 0;
+		return false;
 	return !memcmp(info.tag, other.tag, sizeof(info.tag));
 }
 

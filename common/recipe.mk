@@ -6,7 +6,7 @@ COMMON := $(dir $(lastword $(MAKEFILE_LIST)))
 
 BPFTOOL ?= $(shell $(COMMON)../scripts/find-bpftool)
 CFLAGS  ?= -O2 -g
-CFLAGS  += -std=gnu11 -Wall -Wextra -Wno-missing-field-initializers
+C_FLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-missing-field-initializers -I $(COMMON)
 LDLIBS  := -lbpf -lelf -lz -ljansson
 
 HEADERS := $(filter-out %.skel.h,$(wildcard *.h))
@@ -15,7 +15,7 @@ TESTS   := $(patsubst %.c,%,$(wildcard test-*.c))
 .DELETE_ON_ERROR:
 
 $(NAME): $(NAME).c $(NAME).skel.h $(HEADERS) $(COMMON)hookpoint.h $(COMMON)libhookpoint.a
-	$(CC) $(CFLAGS) -I $(COMMON) -o $@ $(filter %.c %.a,$^) $(LDLIBS)
+	$(CC) $(CFLAGS) $(C_FLAGS) -o $@ $(filter %.c %.a,$^) $(LDLIBS)
 
 # The names in a skeleton are names in C.
 $(NAME).skel.h: $(NAME).bpf.o
@@ -29,9 +29,9 @@ include $(COMMON)bpf.mk
 tests: $(TESTS)
 
 $(TESTS): %: %.c $(NAME).skel.h $(HEADERS)
-	$(CC) $(CFLAGS) -I $(COMMON)../tests/packets -o $@ $(filter %.c,$^) $(LDLIBS)
+	$(CC) $(CFLAGS) $(C_FLAGS) -I $(COMMON)../tests/packets -o $@ $(filter %.c,$^) $(LDLIBS)
 
-$(COMMON)libhookpoint.a:
+$(COMMON)libhookpoint.a: $(wildcard $(COMMON)*.[ch])
 	$(MAKE) -C $(COMMON)
 
 clean:

@@ -8,10 +8,11 @@
 
 #define COLUMN 12
 
-/* A scalar, or an array of scalars, in one line. */
-static void print_value(const json_t *value)
+/* A scalar, or an array or object of scalars, in one line. */
+static void print_value(json_t *value)
 {
-	const json_t *element;
+	const char *key;
+	json_t *element;
 	size_t i;
 
 	switch (json_typeof(value)) {
@@ -26,12 +27,19 @@ static void print_value(const json_t *value)
 		fputs(json_is_true(value) ? "yes" : "no", stdout);
 		break;
 	case JSON_ARRAY:
-		json_array_foreach (value, i, element) {
+		json_array_foreach(value, i, element) {
 			fputs(i ? ", " : "", stdout);
 			print_value(element);
 		}
 		if (!i)
 			fputs("none", stdout);
+		break;
+	case JSON_OBJECT:
+		json_object_foreach(value, key, element) {
+			printf("%s ", key);
+			print_value(element);
+			putchar(' ');
+		}
 		break;
 	default:
 		break;
@@ -44,7 +52,7 @@ static void print_row(const char *title, json_t *row)
 	json_t *cell;
 
 	printf("  %-*s", title ? COLUMN : 0, title ? title : "");
-	json_object_foreach (row, key, cell)
+	json_object_foreach(row, key, cell)
 		printf("%*lld", COLUMN, (long long)json_integer_value(cell));
 	putchar('\n');
 }
@@ -55,12 +63,13 @@ static void print_header(const char *title, json_t *row)
 	json_t *cell;
 
 	printf("\n  %-*s", title ? COLUMN : 0, title ? title : "");
-	json_object_foreach (row, key, cell)
+	json_object_foreach(row, key, cell)
 		printf("%*s", COLUMN, key);
 	putchar('\n');
 }
 
-/* {"passed": {"packets": 1}, ...}: a row for each key. [{"port": 1}, ...]: a row for each element.
+/*
+ * {"passed": {"packets": 1}, ...}: a row for each key. [{"port": 1}, ...]: a row for each element.
  */
 static void print_table(const char *title, json_t *table)
 {
@@ -70,18 +79,19 @@ static void print_table(const char *title, json_t *table)
 
 	if (json_is_object(table)) {
 		print_header(title, json_object_iter_value(json_object_iter(table)));
-		json_object_foreach (table, key, row)
+		json_object_foreach(table, key, row)
 			print_row(key, row);
 		return;
 	}
 	print_header(NULL, json_array_get(table, 0));
-	json_array_foreach (table, i, row)
+	json_array_foreach(table, i, row)
 		print_row(NULL, row);
 }
 
-static bool is_table(const json_t *value)
+static bool is_table(json_t *value)
 {
-	return json_is_object(value) || json_is_object(json_array_get(value, 0));
+	return json_is_object(json_object_iter_value(json_object_iter(value))) ||
+	       json_is_object(json_array_get(value, 0));
 }
 
 void hp_print_text(json_t *fields)
@@ -89,7 +99,7 @@ void hp_print_text(json_t *fields)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach (fields, key, value) {
+	json_object_foreach(fields, key, value) {
 		if (is_table(value)) {
 			print_table(key, value);
 			continue;

@@ -68,7 +68,7 @@ static int show_one(const struct hp_attachment *a, void *arg)
 		remark(a);
 	}
 	json_array_append_new(show->attachments, fields);
-	return a->condition == HP_PARTIAL ? 0 : show->add(a, fields);
+	return a->condition == HP_PARTIAL || !show->add ? 0 : show->add(a, fields);
 }
 
 static void print_text(const struct show *show)
@@ -76,7 +76,7 @@ static void print_text(const struct show *show)
 	json_t *fields;
 	size_t i;
 
-	json_array_foreach (show->attachments, i, fields) {
+	json_array_foreach(show->attachments, i, fields) {
 		printf("%s%s", i ? "\n" : "",
 		       json_string_value(json_object_get(fields, "interface")));
 		if (show->stats) /* only the numbers matter: the rest in one line */

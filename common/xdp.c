@@ -20,6 +20,17 @@ const char *hp_xdp_mode_name(enum hp_xdp_mode mode)
 	return names[mode];
 }
 
+error_t hp_xdp_parse_mode(const char *arg, enum hp_xdp_mode *mode)
+{
+	for (enum hp_xdp_mode m = HP_XDP_AUTO; m <= HP_XDP_GENERIC; m++) {
+		if (strcmp(arg, hp_xdp_mode_name(m)))
+			continue;
+		*mode = m;
+		return 0;
+	}
+	return hp_usage("unknown mode '%s': native, generic or auto", arg);
+}
+
 int hp_xdp_query(int ifindex, struct hp_xdp_state *state)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
@@ -81,4 +92,74 @@ int hp_xdp_attach(int prog_fd, int ifindex, enum hp_xdp_mode mode, int *link_fd,
 	*link_fd = fd;
 	*got = state.mode;
 	return 0;
+}
+
+/* Nothing of this tool is there yet. */
+static int load_first(const struct hp_request *request, const struct bpf_object *obj,
+		      const struct bpf_program *program, enum hp_xdp_mode mode, const char **did)
+{
+	int link_fd, err;
+
+	if (request->dry_run) {
+		*did = "would attach";
+		return HP_EXIT_DONE;
+	}
+	err = hp_xdp_attach(bpf_program__fd(program), request->ifindex, mode, &link_fd, &mode);
+	if (err)
+		return hp_fail(err, "attach to %s in %s mode", request->interface,
+			       hp_xdp_mode_name(mode));
+	err = hp_attachment_pin(request->dir, request->interface, obj, program, link_fd);
+	close(link_fd); /* without a pin this detaches */
+	if (err)
+		return hp_fail(err, "pin in %s", request->dir);
+	*did = mode == HP_XDP_NATIVE ? "attached in native mode" : "attached in generic mode";
+	return HP_EXIT_DONE;
+}
+
+/* Another version of this tool is there. */
+static int load_instead(const struct hp_request *request, const struct bpf_object *obj,
+			const struct bpf_program *program, const char **did)
+{
+	int err;
+
+	if (!request->replace) {
+		hp_error("%s runs another version of this program (id %u): add --replace to take "
+			 "over",
+			 request->interface, request->ours->prog_id);
+		return HP_EXIT_HELD;
+	}
+	if (request->dry_run) {
+		*did = "would replace the program";
+		return HP_EXIT_DONE;
+	}
+	err = hp_attachment_replace(request->dir, obj, program);
+	if (err)
+		return hp_fail(err, "replace the program on %s", request->interface);
+	*did = "program replaced";
+	return HP_EXIT_DONE;
+}
+
+int hp_xdp_load(const struct hp_request *request, const struct bpf_object *obj,
+		const struct bpf_program *program, enum hp_xdp_mode mode, const char **did)
+{
+	int old_fd, err;
+	bool same;
+
+	if (!request->ours)
+		return load_first(request, obj, program, mode, did);
+
+	if (mode != HP_XDP_AUTO && mode != request->ours->mode) {
+		hp_error("%s is attached in %s mode, which can't be changed: unload it first",
+			 request->interface, hp_xdp_mode_name(request->ours->mode));
+		return HP_EXIT_REFUSED;
+	}
+	err = hp_pin_open(request->dir, "program", &old_fd);
+	if (err)
+		return hp_fail(err, "open the program in %s", request->dir);
+	same = hp_same_program(old_fd, bpf_program__fd(program));
+	close(old_fd);
+	if (!same)
+		return load_instead(request, obj, program, did);
+	*did = NULL;
+	return HP_EXIT_DONE;
 }

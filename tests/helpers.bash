@@ -34,13 +34,15 @@ start() {
 }
 
 # Everything of this kind that the kernel holds now, as text to compare: programs and maps with one of the
-# names in $ours (a regular expression), links, pins, namespaces, and what is attached on the hosts.
+# names in $ours (a regular expression), their links, pins, namespaces, and what is attached on the hosts.
 everything() {
-	: "${ours:?the test file says which names are its problem's}"
+	: "${ours:?is not set by the test file}"
+	local programs
 	# One that is being freed while it is listed is an error to bpftool.
-	bpftool prog list 2>/dev/null | grep -E "^[0-9]+:.* name ($ours) " || true
+	programs=$(bpftool prog list 2>/dev/null | grep -E "^[0-9]+:.* name ($ours) ") || true
+	echo "$programs"
 	bpftool map list 2>/dev/null | grep -E "^[0-9]+:.* name ($ours) " || true
-	bpftool link list 2>/dev/null | grep -E '^[0-9]+:' || true
+	bpftool link list 2>/dev/null | grep -E "prog ($(cut -d: -f1 <<<"$programs" | paste -sd '|'))\>" || true
 	ip netns list
 	local host
 	for host in $(ip netns list | cut -d' ' -f1); do

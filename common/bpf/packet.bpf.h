@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Reading a packet from the outside in: Ethernet, VLAN tags, IPv4 or IPv6, up to the transport
- * header.
+ * Reading a packet from the outside in: Ethernet, VLAN tags, IPv4 or IPv6, up to what IP carries.
  *
  * A cursor stands on the next byte to read. Each parse_*() reads one layer, moves the cursor behind
  * it and returns 0, or -1 where the layer is cut short or contradicts itself; its outputs are then
- * not to be used. Multi-byte outputs say their byte order. Only parse_ipv6() needs more than
- * kernel 5.3: 5.18, for bpf_loop() and bpf_xdp_load_bytes().
+ * not to be used. Multi-byte outputs say their byte order. First kernel: 5.3; 5.18 for
+ * walk_ipv6_extensions(), because of bpf_loop() and bpf_xdp_load_bytes().
  */
 #ifndef HP_PACKET_BPF_H
 #define HP_PACKET_BPF_H
@@ -21,12 +20,9 @@
 #include <bpf/bpf_helpers.h>
 
 struct cursor {
-	struct xdp_md *ctx;
-	void *pos;    /* the next byte, unless `far` */
-	void *end;    /* the first byte behind the frame: the verifier wants it compared with */
-	__u64 offset; /* the next byte, counted from the start of the frame, if `far` */
-	__u64 left;   /* behind the IP header: bytes to the end of the packet, without padding */
-	bool far;     /* behind IPv6 extension headers: too far for the verifier to follow pos */
+	void *pos;  /* the next byte */
+	void *end;  /* the first byte behind the frame: the verifier wants it compared with */
+	__u64 left; /* behind the IP header: bytes to the end of the packet, without padding */
 };
 
 /* Which part of its packet a frame carries. */
@@ -42,13 +38,9 @@ struct transport {
 	enum fragment fragment;
 };
 
-static __always_inline struct cursor start_of(struct xdp_md *ctx)
+static __always_inline struct cursor start_of(const struct xdp_md *ctx)
 {
-	struct cursor c = { .ctx = ctx };
-
-	c.pos = (void *)(long)ctx->data;
-	c.end = (void *)(long)ctx->data_end;
-	return c;
+	return (struct cursor){ (void *)(long)ctx->data, (void *)(long)ctx->data_end, 0 };
 }
 
 /* Moves the cursor behind the next SIZE bytes; where the frame ends before, it stays: false. */
@@ -60,21 +52,7 @@ static __always_inline bool advance(struct cursor *c, __u32 size)
 	return true;
 }
 
-/*
- * The next SIZE bytes, or NULL where the packet has fewer. They stand in the packet, or behind
- * extension headers in COPY, which has room for them.
- */
-static __always_inline void *peek(const struct cursor *c, void *copy, __u32 size)
-{
-	if (c->left < size)
-		return NULL;
-	if (c->far)
-		return bpf_xdp_load_bytes(c->ctx, c->offset, copy, size) ? NULL : copy;
-	return c->pos + size > c->end ? NULL : c->pos;
-}
-
-/* IEEE 802.3 and 802.1Q: the Ethernet header, up to two VLAN tags. *ethertype: network byte order.
- */
+/* IEEE 802.3, 802.1Q: the Ethernet header, up to two VLAN tags. *ethertype: network byte order. */
 static __always_inline int parse_ethernet(struct cursor *c, __be16 *ethertype)
 {
 	if (!advance(c, sizeof(struct ethhdr)))
@@ -98,30 +76,47 @@ static __always_inline int parse_ethernet(struct cursor *c, __be16 *ethertype)
 static __always_inline int parse_ipv4(struct cursor *c, struct transport *t)
 {
 	struct iphdr *ip = c->pos;
-	__u64 header, total;
-	__u16 fragment;
+	__u64 held = c->end - c->pos, header, total;
+	__be16 fragment;
 
 	if (!advance(c, sizeof(*ip)) || ip->version != 4 || ip->ihl < 5)
 		return -1;
 	header = ip->ihl * 4;
 	total = bpf_ntohs(ip->tot_len);
 	if (!total)
-		total = c->end - (void *)ip;
-	else if ((void *)ip + total > c->end)
-		return -1;
-	if (total < header)
+		total = held;
+	if (total < header || total > held)
 		return -1;
 	c->pos = (void *)ip + header;
 	c->left = total - header;
 
 	t->protocol = ip->protocol;
-	fragment = bpf_ntohs(ip->frag_off);
-	if (fragment & 0x1fff) /* the offset, in units of 8 bytes */
-		t->fragment = FRAGMENT_LATER;
-	else if (fragment & 0x2000) /* more fragments */
-		t->fragment = FRAGMENT_FIRST;
-	else
-		t->fragment = FRAGMENT_NONE;
+	t->fragment = FRAGMENT_NONE;
+	fragment = ip->frag_off & bpf_htons(0x3fff); /* without "don't fragment" */
+	if (fragment) /* 13 bits of offset, or only the flag "more fragments" */
+		t->fragment = fragment & bpf_htons(0x1fff) ? FRAGMENT_LATER : FRAGMENT_FIRST;
+	return 0;
+}
+
+/*
+ * RFC 8200: the IPv6 header. A payload length of 0 is a jumbogram or BIG TCP: the packet ends where
+ * its frame does. What follows may be an extension header: see walk_ipv6_extensions().
+ */
+static __always_inline int parse_ipv6(struct cursor *c, struct transport *t)
+{
+	struct ipv6hdr *ip = c->pos;
+	__u64 held, payload;
+
+	if (!advance(c, sizeof(*ip)) || ip->version != 6)
+		return -1;
+	held = c->end - c->pos;
+	payload = bpf_ntohs(ip->payload_len);
+	if (payload > held)
+		return -1;
+	c->left = payload ? payload : held;
+
+	t->protocol = ip->nexthdr;
+	t->fragment = FRAGMENT_NONE;
 	return 0;
 }
 
@@ -132,12 +127,12 @@ static __always_inline bool is_ipv6_extension(__u8 protocol)
 	       protocol == IPPROTO_FRAGMENT;
 }
 
-/* A walk along the extension headers of an IPv6 packet. */
+/* A walk along the extension headers of an IPv6 packet, and where it has come to. */
 struct extension_walk {
 	struct xdp_md *ctx;
-	__u64 offset;	    /* of the header under the walker, from the start of the frame */
+	__u64 offset;	    /* of the header, from the start of the frame */
 	__u64 left;	    /* bytes from there to the end of the packet */
-	struct transport t; /* protocol: the kind of that header */
+	struct transport t; /* protocol: the header's kind */
 	bool malformed;
 };
 
@@ -176,46 +171,15 @@ static long skip_extension(__u32 index, struct extension_walk *walk)
 	return walk->t.fragment == FRAGMENT_LATER;
 }
 
-/* Moves the cursor, which stands behind the IPv6 header, behind all extension headers. */
-static __always_inline int skip_extensions(struct cursor *c, struct transport *t)
-{
-	void *start = (void *)(long)c->ctx->data;
-	struct extension_walk walk = {
-		.ctx = c->ctx, .offset = c->pos - start, .left = c->left, .t = *t
-	};
-
-	bpf_loop(8192 /* 64 KiB of the smallest */, skip_extension, &walk, 0);
-	if (walk.malformed)
-		return -1;
-	c->far = true;
-	c->offset = walk.offset;
-	c->left = walk.left;
-	*t = walk.t;
-	return 0;
-}
-
 /*
- * RFC 8200: the IPv6 header and all extension headers, however many: a chain that was given up
- * halfway would hide what stands at its end. A payload length of 0 is a jumbogram or BIG TCP: the
- * packet ends where its frame does.
+ * Walks from the first extension header to the first header that is none, however many there are: a
+ * walk that gave up halfway would let everything behind it pass unseen. Returns 0 or -1, as
+ * parse_*().
  */
-static __always_inline int parse_ipv6(struct cursor *c, struct transport *t)
+static __always_inline int walk_ipv6_extensions(struct extension_walk *walk)
 {
-	struct ipv6hdr *ip = c->pos;
-	__u64 payload;
-
-	if (!advance(c, sizeof(*ip)) || ip->version != 6)
-		return -1;
-	payload = bpf_ntohs(ip->payload_len);
-	if (!payload)
-		payload = c->end - c->pos;
-	else if (c->pos + payload > c->end)
-		return -1;
-	c->left = payload;
-
-	t->protocol = ip->nexthdr;
-	t->fragment = FRAGMENT_NONE;
-	return is_ipv6_extension(t->protocol) ? skip_extensions(c, t) : 0;
+	bpf_loop(8192 /* 64 KiB of the smallest */, skip_extension, walk, 0);
+	return walk->malformed ? -1 : 0;
 }
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Drops TCP segments to blocked ports at the XDP hook, before the kernel has made anything of them.
- */
+/* Drops TCP segments to blocked ports at the XDP hook, before the kernel makes packets of them. */
 #include <linux/bpf.h>
 #include <linux/tcp.h>
 #include <bpf/bpf_endian.h>
@@ -14,39 +13,91 @@ struct port_sets ports SEC(".data.ports") = {
 	.sets[0].words[8080 / 64] = 1ULL << (8080 % 64),
 };
 
+/* Frames that were let through: VERDICT_PASSED, VERDICT_MALFORMED. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, VERDICTS);
+	__uint(max_entries, 2);
 	__type(key, __u32);
-	__type(value, struct verdict_count);
-} verdicts SEC(".maps");
+	__type(value, struct frame_count);
+} let_through SEC(".maps");
 
+/* Segments that were blocked, by port. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, PORTS / PORTS_PER_ROW);
 	__type(key, __u32);
-	__type(value, struct port_hits);
-} port_hits SEC(".maps");
+	__type(value, struct port_row);
+} port_rows SEC(".maps");
 
-/* Each CPU counts in memory of its own: no atomics, no cache line that two CPUs fight for. */
-static __always_inline void count_verdict(enum verdict verdict, __u64 bytes)
+/* In place of a port. */
+#define NO_PORT	  -1
+#define MALFORMED -2
+
+/*
+ * RFC 9293, section 3.1: the destination port. Of a first fragment 4 bytes are enough: it may be as
+ * short as 8 bytes, and its TCP header is completed by the next one (RFC 1858).
+ */
+static __always_inline int port_of(const struct tcphdr *tcp, __u64 left, bool first_fragment)
 {
-	__u32 key = verdict;
-	struct verdict_count *count = bpf_map_lookup_elem(&verdicts, &key);
-
-	if (!count)
-		return;
-	count->packets++;
-	count->bytes += bytes;
+	if (first_fragment ? left < 4 : tcp->doff < 5 || tcp->doff * 4 > left)
+		return MALFORMED;
+	return bpf_ntohs(tcp->dest);
 }
 
-static __always_inline void count_hit(__u16 port)
+/*
+ * Behind extension headers the verifier can't follow a pointer any more: what is there is copied.
+ */
+static __noinline int port_behind_extensions(struct xdp_md *ctx, __u64 offset, __u64 left,
+					     __u8 protocol)
 {
-	__u32 key = port / PORTS_PER_ROW;
-	struct port_hits *row = bpf_map_lookup_elem(&port_hits, &key);
+	struct extension_walk walk = {
+		.ctx = ctx, .offset = offset, .left = left, .t.protocol = protocol
+	};
+	struct tcphdr tcp = {};
+	bool first;
 
-	if (row)
-		row->hits[port % PORTS_PER_ROW]++;
+	if (walk_ipv6_extensions(&walk))
+		return MALFORMED;
+	if (walk.t.protocol != IPPROTO_TCP || walk.t.fragment == FRAGMENT_LATER)
+		return NO_PORT;
+	first = walk.t.fragment == FRAGMENT_FIRST;
+	if (bpf_xdp_load_bytes(ctx, walk.offset, &tcp, first ? 4 : sizeof(tcp)))
+		return MALFORMED;
+	return port_of(&tcp, walk.left, first);
+}
+
+/* The port that a frame is for; NO_PORT if it holds no beginning of a TCP segment. */
+static __always_inline int find_port(struct xdp_md *ctx)
+{
+	struct cursor c = start_of(ctx);
+	void *start = c.pos;
+	struct transport t;
+	struct tcphdr *tcp;
+	__be16 ethertype;
+	bool first;
+
+	if (parse_ethernet(&c, &ethertype))
+		return MALFORMED;
+
+	if (ethertype == bpf_htons(ETH_P_IP)) {
+		if (parse_ipv4(&c, &t))
+			return MALFORMED;
+	} else if (ethertype == bpf_htons(ETH_P_IPV6)) {
+		if (parse_ipv6(&c, &t))
+			return MALFORMED;
+		if (is_ipv6_extension(t.protocol))
+			return port_behind_extensions(ctx, c.pos - start, c.left, t.protocol);
+	} else {
+		return NO_PORT;
+	}
+
+	if (t.protocol != IPPROTO_TCP || t.fragment == FRAGMENT_LATER)
+		return NO_PORT;
+	tcp = c.pos;
+	first = t.fragment == FRAGMENT_FIRST;
+	if (!advance(&c, first ? 4 : sizeof(*tcp)))
+		return MALFORMED;
+	return port_of(tcp, c.left, first);
 }
 
 static __always_inline bool is_blocked(__u16 port)
@@ -56,63 +107,41 @@ static __always_inline bool is_blocked(__u16 port)
 	return set->words[port / 64] & (1ULL << (port % 64));
 }
 
-/* RFC 9293, section 3.1. */
-static __always_inline enum verdict judge_tcp(const struct cursor *c, bool fragment)
+/* Each CPU counts in memory of its own: no atomics, no cache line that two CPUs fight for. */
+static __always_inline void count_blocked(__u16 port, __u64 bytes)
 {
-	struct tcphdr copy, *tcp;
-	__u16 port;
+	__u32 key = port / PORTS_PER_ROW;
+	struct port_row *row = bpf_map_lookup_elem(&port_rows, &key);
 
-	/* A first fragment may be as short as 8 bytes; the rest of its header comes later (RFC
-	 * 1858). */
-	if (fragment) {
-		tcp = peek(c, &copy, 4);
-		if (!tcp)
-			return VERDICT_MALFORMED;
-	} else {
-		tcp = peek(c, &copy, sizeof(*tcp));
-		if (!tcp || tcp->doff < 5 || tcp->doff * 4 > c->left)
-			return VERDICT_MALFORMED;
-	}
-
-	port = bpf_ntohs(tcp->dest);
-	if (!is_blocked(port))
-		return VERDICT_PASSED;
-	count_hit(port);
-	return VERDICT_BLOCKED;
+	if (!row)
+		return;
+	row->bytes += bytes;
+	row->segments[port % PORTS_PER_ROW]++;
 }
 
-static __always_inline enum verdict judge(struct cursor *c)
+static __always_inline void count_let_through(enum verdict verdict, __u64 bytes)
 {
-	struct transport t = {};
-	__be16 ethertype;
-	int err;
+	__u32 key = verdict;
+	struct frame_count *count = bpf_map_lookup_elem(&let_through, &key);
 
-	if (parse_ethernet(c, &ethertype))
-		return VERDICT_MALFORMED;
-
-	if (ethertype == bpf_htons(ETH_P_IP))
-		err = parse_ipv4(c, &t);
-	else if (ethertype == bpf_htons(ETH_P_IPV6))
-		err = parse_ipv6(c, &t);
-	else
-		return VERDICT_PASSED;
-	if (err)
-		return VERDICT_MALFORMED;
-
-	if (t.protocol != IPPROTO_TCP || t.fragment == FRAGMENT_LATER)
-		return VERDICT_PASSED;
-	return judge_tcp(c, t.fragment == FRAGMENT_FIRST);
+	if (!count)
+		return;
+	count->frames++;
+	count->bytes += bytes;
 }
 
 SEC("xdp")
 int block_ports(struct xdp_md *ctx)
 {
-	struct cursor c = start_of(ctx);
-	__u64 bytes = c.end - c.pos;
-	enum verdict verdict = judge(&c);
+	__u64 bytes = ctx->data_end - ctx->data;
+	int port = find_port(ctx);
 
-	count_verdict(verdict, bytes);
-	return verdict == VERDICT_BLOCKED ? XDP_DROP : XDP_PASS;
+	if (port >= 0 && is_blocked(port)) {
+		count_blocked(port, bytes);
+		return XDP_DROP;
+	}
+	count_let_through(port == MALFORMED ? VERDICT_MALFORMED : VERDICT_PASSED, bytes);
+	return XDP_PASS;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -31,17 +31,6 @@ static const struct argp_option option_table[] = {
 	{}
 };
 
-static error_t parse_mode(const char *arg)
-{
-	for (enum hp_xdp_mode mode = HP_XDP_AUTO; mode <= HP_XDP_GENERIC; mode++) {
-		if (strcmp(arg, hp_xdp_mode_name(mode)))
-			continue;
-		options.mode = mode;
-		return 0;
-	}
-	return hp_usage("unknown mode '%s': native, generic or auto", arg);
-}
-
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	const char *why;
@@ -56,7 +45,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 			       ? hp_usage("bad port '%s': %s", arg, why)
 			       : 0;
 	case 'm':
-		return parse_mode(arg);
+		return hp_xdp_parse_mode(arg, &options.mode);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -81,7 +70,7 @@ static void say_blocking(const struct hp_request *request, const char *what)
 	char ports[100];
 
 	hp_ports_text(options.ports.words, ports, sizeof(ports));
-	printf("%s: %s TCP port %s\n", request->interface, what, ports);
+	printf("%s: %s, blocking TCP port %s\n", request->interface, what, ports);
 }
 
 /* Gives a program that is attached other ports: writes the set that it doesn't read, then swaps. */
@@ -97,93 +86,40 @@ static int change_ports(const struct hp_request *request)
 	next = !(sets->active & 1);
 
 	if (!memcmp(&sets->sets[!next], &options.ports, sizeof(options.ports))) {
-		say_blocking(request, "already blocking");
+		say_blocking(request, "nothing to do");
 	} else if (request->dry_run) {
-		say_blocking(request, "would now block");
+		say_blocking(request, "would change the ports");
 	} else {
 		memcpy(&sets->sets[next], &options.ports, sizeof(options.ports));
 		__atomic_store_n(&sets->active, next, __ATOMIC_RELEASE);
-		say_blocking(request, "now blocking");
+		say_blocking(request, "ports changed");
 	}
 	munmap(sets, sizeof(*sets));
-	return HP_EXIT_DONE;
-}
-
-static int attach(const struct hp_request *request, const struct block_tcp_8080 *skel)
-{
-	int link_fd, err;
-	enum hp_xdp_mode mode;
-
-	if (request->dry_run) {
-		say_blocking(request, "would attach, blocking");
-		return HP_EXIT_DONE;
-	}
-	err = hp_xdp_attach(bpf_program__fd(skel->progs.block_ports), request->ifindex,
-			    options.mode, &link_fd, &mode);
-	if (err)
-		return hp_fail(err, "attach to %s in %s mode", request->interface,
-			       hp_xdp_mode_name(options.mode));
-
-	err = hp_attachment_pin(request->dir, request->interface, skel->obj,
-				skel->progs.block_ports, link_fd);
-	close(link_fd); /* without a pin this detaches */
-	if (err)
-		return hp_fail(err, "pin in %s", request->dir);
-	say_blocking(request, mode == HP_XDP_NATIVE ? "attached in native mode, blocking"
-						    : "attached in generic mode, blocking");
-	return HP_EXIT_DONE;
-}
-
-/* This tool's program is attached already: is it this version's? */
-static int update(const struct hp_request *request, const struct block_tcp_8080 *skel)
-{
-	int old_fd, err, same;
-
-	if (options.mode != HP_XDP_AUTO && options.mode != request->ours->mode) {
-		hp_error("%s is attached in %s mode, which can't be changed: unload it first",
-			 request->interface, hp_xdp_mode_name(request->ours->mode));
-		return HP_EXIT_REFUSED;
-	}
-
-	err = hp_pin_open(request->dir, "program", &old_fd);
-	if (err)
-		return hp_fail(err, "open the program in %s", request->dir);
-	same = hp_same_program(old_fd, bpf_program__fd(skel->progs.block_ports));
-	close(old_fd);
-	if (same)
-		return change_ports(request);
-
-	if (!request->replace) {
-		hp_error("%s runs another version of this program (id %u): add --replace to take "
-			 "over",
-			 request->interface, request->ours->prog_id);
-		return HP_EXIT_HELD;
-	}
-	if (!request->dry_run)
-		err = hp_attachment_replace(request->dir, skel->obj, skel->progs.block_ports);
-	if (err)
-		return hp_fail(err, "replace the program on %s", request->interface);
-	say_blocking(request, request->dry_run ? "would replace the program, blocking"
-					       : "program replaced, blocking");
 	return HP_EXIT_DONE;
 }
 
 static int load(const struct hp_request *request)
 {
 	struct block_tcp_8080 *skel = block_tcp_8080__open();
+	const char *did;
 	int err, status;
 
 	if (!skel)
 		return hp_fail(-errno, "open the program");
 	skel->data_ports->ports.sets[0] = options.ports;
-
 	err = block_tcp_8080__load(skel);
-	if (err)
+	if (err) {
 		status = hp_fail_load(err, skel->obj);
-	else if (request->ours)
-		status = update(request, skel);
+		goto out;
+	}
+	status = hp_xdp_load(request, skel->obj, skel->progs.block_ports, options.mode, &did);
+	if (status)
+		goto out;
+	if (did)
+		say_blocking(request, did);
 	else
-		status = attach(request, skel);
+		status = change_ports(request);
+out:
 	block_tcp_8080__destroy(skel);
 	return status;
 }
@@ -201,58 +137,70 @@ static int status(const struct hp_attachment *attachment, json_t *fields)
 	return 0;
 }
 
-static int add_verdicts(const char *dir, json_t *fields)
+static void add_count(json_t *verdicts, const char *name, const struct frame_count *count)
+{
+	json_object_set_new(
+		verdicts, name,
+		json_pack("{s:I, s:I}", "frames", count->frames, "bytes", count->bytes));
+}
+
+static int count_let_through(const char *dir, json_t *verdicts)
 {
 	static const char *const names[] = {
 		[VERDICT_PASSED] = "passed",
-		[VERDICT_BLOCKED] = "blocked",
 		[VERDICT_MALFORMED] = "malformed",
 	};
-	json_t *verdicts = json_object();
-	struct verdict_count count;
+	struct frame_count count;
 	int fd, err;
 
-	json_object_set_new(fields, "verdicts", verdicts);
-	err = hp_pin_open(dir, "verdicts", &fd);
+	err = hp_pin_open(dir, "let_through", &fd);
 	if (err)
 		return err;
-	for (__u32 verdict = 0; verdict < VERDICTS && !err; verdict++) {
+	for (__u32 verdict = 0; verdict < 2 && !err; verdict++) {
 		err = hp_map_sum_percpu(fd, &verdict, (__u64 *)&count, 2);
-		json_object_set_new(
-			verdicts, names[verdict],
-			json_pack("{s:I, s:I}", "packets", count.packets, "bytes", count.bytes));
+		add_count(verdicts, names[verdict], &count);
 	}
 	close(fd);
 	return err;
 }
 
-static int add_hits(const char *dir, json_t *fields)
+static int count_blocked(const char *dir, json_t *verdicts, json_t *ports)
 {
-	json_t *ports = json_array();
-	struct port_hits row;
+	struct frame_count all = {};
+	struct port_row row;
 	int fd, err;
 
-	json_object_set_new(fields, "ports", ports);
-	err = hp_pin_open(dir, "port_hits", &fd);
+	err = hp_pin_open(dir, "port_rows", &fd);
 	if (err)
 		return err;
-	for (__u32 key = 0; key < PORTS / PORTS_PER_ROW && !err; key++) {
-		err = hp_map_sum_percpu(fd, &key, row.hits, PORTS_PER_ROW);
-		for (__u32 i = 0; i < PORTS_PER_ROW && !err; i++)
-			if (row.hits[i])
-				json_array_append_new(ports, json_pack("{s:i, s:I}", "port",
-								       key * PORTS_PER_ROW + i,
-								       "blocked", row.hits[i]));
+	for (__u32 key = 0; key < PORTS / PORTS_PER_ROW; key++) {
+		err = hp_map_sum_percpu(fd, &key, (__u64 *)&row, sizeof(row) / sizeof(__u64));
+		if (err)
+			break;
+		all.bytes += row.bytes;
+		for (__u32 i = 0; i < PORTS_PER_ROW; i++) {
+			if (!row.segments[i])
+				continue;
+			all.frames += row.segments[i];
+			json_array_append_new(ports, json_pack("{s:i, s:I}", "port",
+							       key * PORTS_PER_ROW + i, "blocked",
+							       row.segments[i]));
+		}
 	}
 	close(fd);
+	add_count(verdicts, "blocked", &all);
 	return err;
 }
 
 static int stats(const struct hp_attachment *attachment, json_t *fields)
 {
-	int err = add_verdicts(attachment->dir, fields);
+	json_t *verdicts = json_object(), *ports = json_array();
+	int err;
 
-	return err ? err : add_hits(attachment->dir, fields);
+	json_object_set_new(fields, "verdicts", verdicts);
+	json_object_set_new(fields, "ports", ports);
+	err = count_let_through(attachment->dir, verdicts);
+	return err ? err : count_blocked(attachment->dir, verdicts, ports);
 }
 
 int main(int argc, char **argv)

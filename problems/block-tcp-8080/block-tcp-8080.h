@@ -22,24 +22,29 @@ struct port_sets {
 	struct port_set sets[2];
 };
 
-/* What was found about a frame; an index into the map `verdicts`. */
+/* What became of a frame. */
 enum verdict {
 	VERDICT_PASSED,	   /* nothing to block in it */
-	VERDICT_BLOCKED,   /* a TCP segment to a blocked port: dropped */
 	VERDICT_MALFORMED, /* cut short or contradicting itself: left to the stack, which drops it
 			    */
+	VERDICT_BLOCKED,   /* a TCP segment to a blocked port: dropped */
 	VERDICTS
 };
 
-struct verdict_count {
-	__u64 packets;
-	__u64 bytes; /* whole frames, Ethernet header included, without the checksum */
+/* Bytes are those of whole frames, Ethernet header included, checksum not. */
+struct frame_count {
+	__u64 frames;
+	__u64 bytes;
 };
 
-/* Segments blocked per port: port PORT is hits[PORT % 256] of entry PORT / 256 of `port_hits`. */
+/*
+ * What was blocked, for 256 ports: of port PORT, segments[PORT % 256] of row PORT / 256. Rows,
+ * because 65,536 single entries would be as many allocations for each CPU.
+ */
 #define PORTS_PER_ROW 256
-struct port_hits {
-	__u64 hits[PORTS_PER_ROW];
+struct port_row {
+	__u64 bytes; /* of all of them */
+	__u64 segments[PORTS_PER_ROW];
 };
 
 #endif

@@ -189,7 +189,8 @@ static enum finding read_ipv6(struct cursor packet, unsigned int *port)
 			first_fragment = true;
 	}
 
-	/* Anything but TCP ends the walk: other transports, ESP (RFC 4303), no next header (4.7).
+	/*
+	 * Anything but TCP ends the walk: other transports, ESP (RFC 4303), no next header (4.7).
 	 */
 	if (kind != 6)
 		return FOUND_NO_PORT;

@@ -9,7 +9,7 @@ load ../../tests/helpers
 tool=$root/problems/block-tcp-8080/block-tcp-8080
 object=$root/problems/block-tcp-8080/block-tcp-8080.bpf.o
 servers_address=10.0.0.1
-ours='block_ports|verdicts|port_hits|\.data\.ports'
+ours='block_ports|let_through|port_rows|\.data\.ports'
 
 setup() {
 	start_network
@@ -21,7 +21,7 @@ teardown() {
 }
 
 # The counter VERDICT of the program on veth0, or how often PORT was blocked.
-packets() { server "$tool" stats -j | json "d['attachments'][0]['verdicts']['$1']['packets']"; }
+frames() { server "$tool" stats -j | json "d['attachments'][0]['verdicts']['$1']['frames']"; }
 hits() {
 	server "$tool" stats -j |
 		json "sum(p['blocked'] for p in d['attachments'][0]['ports'] if p['port'] == $1)"
@@ -79,8 +79,8 @@ build_older_version() {
 	is_silent client 'http://[fd00::1]:8080/'
 	answers client http://10.0.0.1:8081/
 	answers client 'http://[fd00::1]:8081/'
-	[[ $(hits 8080) == $(packets blocked) && $(packets blocked) -ge 2 ]]
-	assert_equal "$(packets malformed)" 0
+	[[ $(hits 8080) == $(frames blocked) && $(frames blocked) -ge 2 ]]
+	assert_equal "$(frames malformed)" 0
 
 	run server "$tool" unload -i veth0
 	assert_success
@@ -131,7 +131,7 @@ build_older_version() {
 	wait_for listens server udp 8080
 	echo datagram | client nc -u -q 0 10.0.0.1 8080
 	wait_for grep -q datagram "$BATS_TEST_TMPDIR/got"
-	assert_equal "$(packets blocked)" 0
+	assert_equal "$(frames blocked)" 0
 }
 
 @test "block-tcp-8080: a connection that is open when its port is blocked gets stuck" {
@@ -165,13 +165,13 @@ build_older_version() {
 		assert_equal "$(hits $port)" 3
 	done
 	send_segments 5 8080 8999 9003 23 21
-	assert_equal "$(packets blocked)" 12
+	assert_equal "$(frames blocked)" 12
 
 	server "$tool" load -i veth0 -p 1-65535
 	assert_equal "$(status_of ports)" "['1-65535']"
 	send_segments 4 1 65535 8080 443
 	assert_equal "$(hits 65535)" 1
-	assert_equal "$(packets blocked)" 16
+	assert_equal "$(frames blocked)" 16
 }
 
 @test "block-tcp-8080: a second load of the same changes nothing, one of other ports only the ports" {
@@ -180,14 +180,14 @@ build_older_version() {
 	before=$(everything)
 	run server "$tool" load -i veth0
 	assert_success
-	assert_output "veth0: already blocking TCP port 8080"
+	assert_output "veth0: nothing to do, blocking TCP port 8080"
 	nothing_left "$before" # the program that was compared with is gone
 
 	run server "$tool" load -i veth0 -p 9000
 	assert_success
-	assert_output "veth0: now blocking TCP port 9000"
+	assert_output "veth0: ports changed, blocking TCP port 9000"
 	run server "$tool" load -i veth0 -p 9001 -n
-	assert_output "veth0: would now block TCP port 9001"
+	assert_output "veth0: would change the ports, blocking TCP port 9001"
 	assert_equal "$(status_of ports)" "['9000']"
 	nothing_left "$before"
 }
@@ -207,7 +207,7 @@ build_older_version() {
 	[[ $sets -ge 5 ]]
 
 	assert_equal "$(hits 8080)" 50000
-	assert_equal "$(packets blocked)" 50000
+	assert_equal "$(frames blocked)" 50000
 	assert_equal $(($(segments_received) - before)) 50000
 }
 
@@ -311,7 +311,7 @@ build_older_version() {
 	run server "$tool" load -i veth0 --replace
 	assert_output "veth0: program replaced, blocking TCP port 8080"
 	run server "$tool" load -i veth0 --replace
-	assert_output "veth0: already blocking TCP port 8080"
+	assert_output "veth0: nothing to do, blocking TCP port 8080"
 	server "$tool" unload -i veth0
 	nothing_left "$empty_network"
 }
@@ -360,7 +360,7 @@ build_older_version() {
 	start_and_kill() {
 		start server "$tool" run -i veth0 >"$BATS_TEST_TMPDIR/out" 2>&1
 		pid=$!
-		wait_for grep -qE 'attached|already' "$BATS_TEST_TMPDIR/out"
+		wait_for grep -qE 'attached|nothing to do' "$BATS_TEST_TMPDIR/out"
 		wait_for test -L "$(status_of pins)/runner"
 		kill -9 $pid
 		wait $pid || true
@@ -459,7 +459,7 @@ build_older_version() {
 	ip -netns server link set renamed netns client
 	assert_equal "$(status_of state)" elsewhere
 	run client "$tool" load -i renamed
-	assert_output "renamed: already blocking TCP port 8080"
+	assert_output "renamed: nothing to do, blocking TCP port 8080"
 	run server "$tool" unload -a
 	assert_success
 	assert_output --partial 'in another network namespace'

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What BPF objects need of this kernel, for scripts/doctor. For each OBJECT it tries to load it, and
- * everything that it is made of, and prints lines of three columns with tabs between: what, "ok" or
- * "lack", the first kernel that has it ("-" where unknown). Exit status: 0, or 1 for bad usage.
+ * What BPF objects need of this kernel, for scripts/doctor. For each OBJECT it tries to load it,
+ * and everything that it is made of, and prints lines of three columns with tabs between: what,
+ * "ok" or "lack", the first kernel that has it ("-" where unknown). Exit status: 0, or 1 for bad
+ * usage.
  */
 #include <stdio.h>
 #include <string.h>

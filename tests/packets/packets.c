@@ -192,7 +192,8 @@ static void flip_bit(struct draft *draft)
 
 static void set_byte(struct draft *draft)
 {
-	/* Small lengths; numbers of protocols and extension headers; halves of EtherTypes; masks.
+	/*
+	 * Small lengths; numbers of protocols and extension headers; halves of EtherTypes; masks.
 	 */
 	static const uint8_t values[] = {
 		0,  1,	4,  5,	 6,    17,   41,   43,	 44,   50,   51,

@@ -61,7 +61,8 @@ static void fill(struct frame *f, char **argv)
 	f->tcp.syn = 1;
 }
 
-/* Another port, and the checksum over the pseudo header (RFC 9293, section 3.1) that goes with it.
+/*
+ * Another port, and the checksum over the pseudo header (RFC 9293, section 3.1) that goes with it.
  */
 static void aim(struct frame *f, __u16 port)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What the library asks of the kernel: test runs, maps, features, XDP, pins. Needs root and bpffs.
+/*
+ * What the library asks of the kernel: test runs, maps, features, XDP, pins. Needs root and bpffs.
  */
 #include <errno.h>
 #include <sched.h>

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bpf/bpf.h>
+
+#include "compare.h"
+#include "oracle.h"
+
+#define MISMATCHES_MAX 5
+
+const char *const verdict_names[VERDICTS] = {
+	[VERDICT_PASSED] = "passed",
+	[VERDICT_MALFORMED] = "malformed",
+	[VERDICT_BLOCKED] = "blocked",
+};
+
+/* What one frame did, or should have done. Without padding: two are compared as bytes. */
+struct outcome {
+	__u32 action; /* XDP_... */
+	__u16 row_wrong;
+	__u16 frame_changed;
+	struct frame_count let_through[VERDICT_BLOCKED]; /* by how much they rose */
+};
+
+static int refused(const char *what, int err)
+{
+	fprintf(stderr, "test-verdicts: %s: %s\n", what, strerror(-err));
+	return err;
+}
+
+/*
+ * The kernel runs a test on the CPU that asks for it, so on one CPU only its slot of the counters
+ * changes. Staying there from before the first run is what makes the other slots irrelevant.
+ */
+static int pin_to_cpu(struct check *check)
+{
+	cpu_set_t set;
+
+	check->cpu = sched_getcpu();
+	if (check->cpu < 0)
+		return refused("can't tell the current CPU", -errno);
+	CPU_ZERO(&set);
+	CPU_SET(check->cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		return refused("can't stay on one CPU", -errno);
+	return 0;
+}
+
+int open_check(struct check *check)
+{
+	int err, cpus = libbpf_num_possible_cpus();
+
+	if (cpus < 0)
+		return refused("can't count the CPUs", cpus);
+	err = pin_to_cpu(check);
+	if (err)
+		return err;
+	check->count_slots = calloc(cpus, sizeof(*check->count_slots));
+	check->row_slots = calloc(cpus, sizeof(*check->row_slots));
+	if (!check->count_slots || !check->row_slots)
+		return refused("no memory for the counters", -ENOMEM);
+	check->skel = block_tcp_8080__open_and_load();
+	if (!check->skel)
+		return refused("can't load the program", -errno);
+	check->program_fd = bpf_program__fd(check->skel->progs.block_ports);
+	check->let_through_fd = bpf_map__fd(check->skel->maps.let_through);
+	check->port_rows_fd = bpf_map__fd(check->skel->maps.port_rows);
+	return 0;
+}
+
+void close_check(struct check *check)
+{
+	block_tcp_8080__destroy(check->skel);
+	free(check->row_slots);
+	free(check->count_slots);
+}
+
+static int run_program(struct check *check, const uint8_t *frame, size_t len, struct outcome *got)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, run);
+	int err;
+
+	run.data_in = frame;
+	run.data_size_in = len;
+	run.data_out = check->returned;
+	run.data_size_out = sizeof(check->returned);
+	err = bpf_prog_test_run_opts(check->program_fd, &run);
+	if (err)
+		return refused("the kernel does not run the program", err);
+	got->action = run.retval;
+	got->frame_changed = run.data_size_out != len || memcmp(frame, check->returned, len) != 0;
+	return 0;
+}
+
+/* Also follows the kernel's counters, right or wrong, so that a mismatch is reported once. */
+static int read_counts(struct check *check, struct outcome *got)
+{
+	const struct frame_count *now = &check->count_slots[check->cpu];
+	__u32 verdict;
+
+	for (verdict = 0; verdict < VERDICT_BLOCKED; verdict++) {
+		struct frame_count *before = &check->let_through[verdict];
+		int err = bpf_map_lookup_elem(check->let_through_fd, &verdict, check->count_slots);
+
+		if (err)
+			return refused("can't read let_through", err);
+		got->let_through[verdict].frames = now->frames - before->frames;
+		got->let_through[verdict].bytes = now->bytes - before->bytes;
+		*before = *now;
+	}
+	return 0;
+}
+
+int compare_row(struct check *check, __u32 row)
+{
+	const struct port_row *now = &check->row_slots[check->cpu];
+	int err = bpf_map_lookup_elem(check->port_rows_fd, &row, check->row_slots);
+
+	if (err)
+		return refused("can't read port_rows", err);
+	if (memcmp(now, &check->rows[row], sizeof(*now)) == 0)
+		return 0;
+	check->rows[row] = *now;
+	return 1;
+}
+
+static void print_outcome(const char *title, const struct outcome *outcome)
+{
+	const char *action = outcome->action == XDP_PASS   ? "XDP_PASS"
+			     : outcome->action == XDP_DROP ? "XDP_DROP"
+							   : "neither pass nor drop";
+	int verdict;
+
+	printf("  %-9s action %u (%s)", title, outcome->action, action);
+	for (verdict = 0; verdict < VERDICT_BLOCKED; verdict++)
+		printf(", %s +%llu/%llu", verdict_names[verdict],
+		       (unsigned long long)outcome->let_through[verdict].frames,
+		       (unsigned long long)outcome->let_through[verdict].bytes);
+	printf("%s%s\n", outcome->row_wrong ? ", wrong row of port_rows" : "",
+	       outcome->frame_changed ? ", frame changed" : "");
+}
+
+/* What a blocked frame must have added to the row of its port. */
+static int check_row(struct check *check, const uint8_t *frame, size_t len)
+{
+	int port = oracle_port(frame, len);
+	struct port_row *row = &check->rows[port / PORTS_PER_ROW];
+
+	row->segments[port % PORTS_PER_ROW]++;
+	row->bytes += len;
+	return compare_row(check, port / PORTS_PER_ROW);
+}
+
+int judge_frame(struct check *check, const uint8_t *frame, size_t len)
+{
+	enum verdict verdict = oracle_judge(frame, len, &check->blocked);
+	struct outcome expected = { 0 }, got = { 0 };
+	int err;
+
+	check->frames[verdict]++;
+	expected.action = verdict == VERDICT_BLOCKED ? XDP_DROP : XDP_PASS;
+	if (verdict != VERDICT_BLOCKED)
+		expected.let_through[verdict] = (struct frame_count){ 1, len };
+
+	err = run_program(check, frame, len, &got);
+	if (!err)
+		err = read_counts(check, &got);
+	if (!err && verdict == VERDICT_BLOCKED)
+		err = check_row(check, frame, len);
+	if (err < 0)
+		return err;
+	got.row_wrong = err;
+	if (memcmp(&expected, &got, sizeof(got)) == 0)
+		return 0;
+
+	printf("MISMATCH: %s, %s %lu\n", check->source, check->change, check->number);
+	print_outcome("expected", &expected);
+	print_outcome("got", &got);
+	printf("  frame     ");
+	packet_print_hex(stdout, frame, len);
+	return ++check->mismatches >= MISMATCHES_MAX;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One frame through both: the program in the kernel, by BPF_PROG_TEST_RUN, and the oracle. Compared
+ * are the return code; what the frame adds to the counters; and the frame itself, which must come
+ * back as it went in.
+ */
+#ifndef COMPARE_H
+#define COMPARE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+
+#include "block-tcp-8080.h"
+#include "block-tcp-8080.skel.h"
+#include "packets.h"
+
+#define PORT_ROWS (PORTS / PORTS_PER_ROW)
+
+extern const char *const verdict_names[VERDICTS];
+
+struct check {
+	struct block_tcp_8080 *skel;
+	int program_fd, let_through_fd, port_rows_fd;
+	int cpu;
+
+	/* One map value each, for all CPUs. */
+	struct frame_count *count_slots;
+	struct port_row *row_slots;
+	/* The frame as the program leaves it. */
+	uint8_t returned[PACKET_MAX];
+
+	/* The oracle's port set, and what the kernel's counters must hold by now. */
+	struct port_set blocked;
+	struct frame_count let_through[VERDICT_BLOCKED];
+	struct port_row rows[PORT_ROWS];
+
+	/* The present pass: its frames, by what the oracle said, and where the next comes from. */
+	unsigned long frames[VERDICTS];
+	const char *source;
+	const char *change;
+	unsigned long number;
+
+	unsigned int mismatches;
+};
+
+/* Loads the program, with its defaults. A negative errno, after having said what was refused. */
+int open_check(struct check *check);
+void close_check(struct check *check);
+
+/*
+ * 0 to go on, whether they agree or not; 1 when enough mismatches have been printed; a negative
+ * errno when the kernel refused.
+ */
+int judge_frame(struct check *check, const uint8_t *frame, size_t len);
+
+/* 1 when ROW of port_rows is not what it should be, and then follows it; or a negative errno. */
+int compare_row(struct check *check, __u32 row);
+
+#endif
