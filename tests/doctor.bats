@@ -24,7 +24,7 @@ doctor=$root/scripts/doctor
 }
 
 @test "doctor: no BPF file system is a lack with its remedy, exit 1" {
-	run unshare --mount sh -c "umount /sys/fs/bpf && '$doctor'"
+	run without_bpffs "$doctor"
 	assert_failure 1
 	assert_line --partial 'LACK  BPF file system: not mounted at /sys/fs/bpf: sudo mount -t bpf bpf'
 }

@@ -18,6 +18,11 @@ start_network() {
 	make_network
 }
 
+# without_bpffs COMMAND...: runs COMMAND where no BPF file system is mounted, nor one behind the other.
+without_bpffs() {
+	unshare --mount sh -c 'while umount /sys/fs/bpf 2>/dev/null; do :; done; exec "$@"' - "$@"
+}
+
 # stop_network: for teardown. Ends what runs on the hosts, and the hosts.
 stop_network() {
 	local host

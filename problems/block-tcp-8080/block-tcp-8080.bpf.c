@@ -37,7 +37,7 @@ struct {
  * RFC 9293, section 3.1: the destination port. Of a first fragment 4 bytes are enough: it may be as
  * short as 8 bytes, and its TCP header is completed by the next one (RFC 1858).
  */
-static __always_inline int port_of(const struct tcphdr *tcp, __u64 left, bool first_fragment)
+static __always_inline long port_of(const struct tcphdr *tcp, __u64 left, bool first_fragment)
 {
 	if (first_fragment ? left < 4 : tcp->doff < 5 || tcp->doff * 4 > left)
 		return MALFORMED;
@@ -47,8 +47,8 @@ static __always_inline int port_of(const struct tcphdr *tcp, __u64 left, bool fi
 /*
  * Behind extension headers the verifier can't follow a pointer any more: what is there is copied.
  */
-static __noinline int port_behind_extensions(struct xdp_md *ctx, __u64 offset, __u64 left,
-					     __u8 protocol)
+static __noinline long port_behind_extensions(struct xdp_md *ctx, __u64 offset, __u64 left,
+					      __u8 protocol)
 {
 	struct extension_walk walk = {
 		.ctx = ctx, .offset = offset, .left = left, .t.protocol = protocol
@@ -67,9 +67,8 @@ static __noinline int port_behind_extensions(struct xdp_md *ctx, __u64 offset, _
 }
 
 /* The port that a frame is for; NO_PORT if it holds no beginning of a TCP segment. */
-static __always_inline int find_port(struct xdp_md *ctx)
+static __always_inline long find_port(struct xdp_md *ctx, struct cursor c)
 {
-	struct cursor c = start_of(ctx);
 	void *start = c.pos;
 	struct transport t;
 	struct tcphdr *tcp;
@@ -133,8 +132,9 @@ static __always_inline void count_let_through(enum verdict verdict, __u64 bytes)
 SEC("xdp")
 int block_ports(struct xdp_md *ctx)
 {
-	__u64 bytes = ctx->data_end - ctx->data;
-	int port = find_port(ctx);
+	struct cursor start = start_of(ctx);
+	__u64 bytes = start.end - start.pos;
+	long port = find_port(ctx, start);
 
 	if (port >= 0 && is_blocked(port)) {
 		count_blocked(port, bytes);

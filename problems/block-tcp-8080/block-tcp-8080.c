@@ -137,36 +137,22 @@ static int status(const struct hp_attachment *attachment, json_t *fields)
 	return 0;
 }
 
-static void add_count(json_t *verdicts, const char *name, const struct frame_count *count)
+static int count_let_through(const char *dir, struct frame_count *counts)
 {
-	json_object_set_new(
-		verdicts, name,
-		json_pack("{s:I, s:I}", "frames", count->frames, "bytes", count->bytes));
-}
-
-static int count_let_through(const char *dir, json_t *verdicts)
-{
-	static const char *const names[] = {
-		[VERDICT_PASSED] = "passed",
-		[VERDICT_MALFORMED] = "malformed",
-	};
-	struct frame_count count;
 	int fd, err;
 
 	err = hp_pin_open(dir, "let_through", &fd);
 	if (err)
 		return err;
-	for (__u32 verdict = 0; verdict < 2 && !err; verdict++) {
-		err = hp_map_sum_percpu(fd, &verdict, (__u64 *)&count, 2);
-		add_count(verdicts, names[verdict], &count);
-	}
+	for (__u32 verdict = 0; verdict < VERDICT_BLOCKED && !err; verdict++)
+		err = hp_map_sum_percpu(fd, &verdict, (__u64 *)&counts[verdict], 2);
 	close(fd);
 	return err;
 }
 
-static int count_blocked(const char *dir, json_t *verdicts, json_t *ports)
+/* Adds each port that was hit to PORTS, and all of them up in COUNT. */
+static int count_blocked(const char *dir, struct frame_count *count, json_t *ports)
 {
-	struct frame_count all = {};
 	struct port_row row;
 	int fd, err;
 
@@ -177,30 +163,46 @@ static int count_blocked(const char *dir, json_t *verdicts, json_t *ports)
 		err = hp_map_sum_percpu(fd, &key, (__u64 *)&row, sizeof(row) / sizeof(__u64));
 		if (err)
 			break;
-		all.bytes += row.bytes;
+		count->bytes += row.bytes;
 		for (__u32 i = 0; i < PORTS_PER_ROW; i++) {
 			if (!row.segments[i])
 				continue;
-			all.frames += row.segments[i];
+			count->frames += row.segments[i];
 			json_array_append_new(ports, json_pack("{s:i, s:I}", "port",
 							       key * PORTS_PER_ROW + i, "blocked",
 							       row.segments[i]));
 		}
 	}
 	close(fd);
-	add_count(verdicts, "blocked", &all);
 	return err;
 }
 
 static int stats(const struct hp_attachment *attachment, json_t *fields)
 {
+	static const struct {
+		const char *name;
+		enum verdict verdict;
+	} shown[] = {
+		{ "passed", VERDICT_PASSED },
+		{ "blocked", VERDICT_BLOCKED },
+		{ "malformed", VERDICT_MALFORMED },
+	};
+	struct frame_count counts[VERDICTS] = {}, *count;
 	json_t *verdicts = json_object(), *ports = json_array();
 	int err;
 
 	json_object_set_new(fields, "verdicts", verdicts);
 	json_object_set_new(fields, "ports", ports);
-	err = count_let_through(attachment->dir, verdicts);
-	return err ? err : count_blocked(attachment->dir, verdicts, ports);
+	err = count_let_through(attachment->dir, counts);
+	if (!err)
+		err = count_blocked(attachment->dir, &counts[VERDICT_BLOCKED], ports);
+	for (int i = 0; i < VERDICTS; i++) {
+		count = &counts[shown[i].verdict];
+		json_object_set_new(
+			verdicts, shown[i].name,
+			json_pack("{s:I, s:I}", "frames", count->frames, "bytes", count->bytes));
+	}
+	return err;
 }
 
 int main(int argc, char **argv)

@@ -52,16 +52,16 @@ send_segments() {
 	client "$root/tests/packets/send-segments" veth0 10.0.0.2 $servers_address "$mac" "$@"
 }
 
-# An object and loader of the same tool, but with other instructions: an older version.
-build_older_version() {
+# build_variant SED: builds the same tool with its program changed by SED; sets variant to the loader.
+build_variant() {
 	mkdir -p "$BATS_TEST_TMPDIR/problems"
 	cp -r "$root/common" "$root/scripts" "$BATS_TEST_TMPDIR"
 	cp -r "$root/problems/block-tcp-8080" "$BATS_TEST_TMPDIR/problems"
-	older=$BATS_TEST_TMPDIR/problems/block-tcp-8080/block-tcp-8080
-	sed -i 's/tcp->doff < 5 ||/tcp->doff < 4 ||/' "$older.bpf.c"
-	run cmp "$older.bpf.c" "$root/problems/block-tcp-8080/block-tcp-8080.bpf.c"
+	variant=$BATS_TEST_TMPDIR/problems/block-tcp-8080/block-tcp-8080
+	sed -i "$1" "$variant.bpf.c"
+	run cmp "$variant.bpf.c" "$root/problems/block-tcp-8080/block-tcp-8080.bpf.c"
 	assert_failure 1
-	make -s -C "${older%/*}" block-tcp-8080 >&2
+	make -s -C "${variant%/*}" block-tcp-8080 >&2
 }
 
 # --- effect, and what is left alone ---
@@ -288,8 +288,8 @@ build_older_version() {
 
 @test "block-tcp-8080: --replace takes over from another version, without an unguarded moment" {
 	local before received count=0
-	build_older_version
-	server "$older" load -i veth0 -p 8080
+	build_variant 's/tcp->doff < 5 ||/tcp->doff < 4 ||/' # an older version, say
+	server "$variant" load -i veth0 -p 8080
 	before=$(everything | wc -l)
 
 	run --separate-stderr server "$tool" load -i veth0
@@ -300,7 +300,7 @@ build_older_version() {
 	send_segments 100000 8080 >/dev/null 3>&- &
 	while kill -0 $! 2>/dev/null; do
 		server "$tool" load -i veth0 --replace
-		server "$older" load -i veth0 --replace
+		server "$variant" load -i veth0 --replace
 		((count += 2))
 	done
 	wait $!
@@ -483,15 +483,13 @@ build_older_version() {
 	local command
 	for command in "load -i veth0" "run -i veth0" "unload -i veth0" "unload -a" clean; do
 		# shellcheck disable=SC2086 # the words of a command
-		run --separate-stderr server unshare --mount sh -c \
-			'umount /sys/fs/bpf && exec "$@"' - "$tool" $command
+		run --separate-stderr without_bpffs nsenter --net=/run/netns/server "$tool" $command
 		assert_failure 2
 		assert_equal "${#stderr_lines[@]}" 1
 		[[ $stderr =~ 'no BPF file system at /sys/fs/bpf'.*'mount -t bpf' ]]
 	done
 	for command in status stats; do
-		run --separate-stderr server unshare --mount sh -c \
-			'umount /sys/fs/bpf && exec "$@"' - "$tool" $command
+		run --separate-stderr without_bpffs nsenter --net=/run/netns/server "$tool" $command
 		assert_failure 4
 		[[ $stderr =~ 'no usable BPF file system' ]]
 	done
@@ -544,6 +542,20 @@ build_older_version() {
 	assert_success
 	run as_nobody "$mine" unload -i veth0
 	assert_success
+}
+
+@test "block-tcp-8080: what this kernel lacks is named, exit 5; what the verifier refuses is shown, exit 2" {
+	build_variant 's/bpf_ntohs(tcp->dest)/((int (*)(void))999)()/' # a helper of the future
+	run --separate-stderr server "$variant" load -i veth0
+	assert_failure 5
+	[[ ${stderr_lines[-1]} =~ ^"block-tcp-8080: this kernel ($(uname -r)) lacks what the program needs: helper 999"$ ]]
+
+	build_variant 's/if (!advance(&c, first.*/if (0)/' # the comparison that the verifier insists on
+	run --separate-stderr server "$variant" load -i veth0
+	assert_failure 2
+	[[ $stderr =~ 'invalid access to packet' ]]
+	[[ ${stderr_lines[-1]} =~ "the verifier's log above ends with the reason" ]]
+	nothing_left "$empty_network"
 }
 
 @test "block-tcp-8080: native mode on an interface that has none is refused, auto falls back and says so" {
