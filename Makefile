@@ -21,16 +21,19 @@ help: ## this list
 
 demo: ## tell the story of every problem, or of NAME=..., with real packets (root)
 	@scripts/setup build demo
+	@echo "building"
 	@$(AS_OWNER) $(MAKE) --no-print-directory -s build
 	@scripts/demo $(NAME)
 
 test: ## run every test, or those of NAME=... (root)
 	@scripts/setup build demo test
+	@echo "building"
 	@$(AS_OWNER) $(MAKE) --no-print-directory -s build tests
 	@scripts/test $(NAME)
 
 bench: ## measure every problem, or NAME=..., beside its peers (root)
 	@scripts/setup build bench
+	@echo "building"
 	@$(AS_OWNER) $(MAKE) --no-print-directory -s build benches
 	@scripts/bench $(NAME)
 
