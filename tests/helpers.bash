@@ -57,15 +57,23 @@ everything() {
 	[[ ! -d /sys/fs/bpf/hookpoint ]] || find /sys/fs/bpf/hookpoint -mindepth 2
 }
 
-# nothing_left BEFORE: fails unless, within 5 seconds, everything is as it was. (The kernel frees programs
-# and maps some time after the last reference has gone.)
+# nothing_left BEFORE: fails unless, within 5 seconds, there is nothing that was not there before. (The kernel
+# frees programs and maps some time after the last reference has gone.)
 nothing_left() {
-	local before=$1 tries
+	local tries left
 	for ((tries = 0; tries < 50; tries++)); do
-		[[ $(everything) == "$before" ]] && return
+		left=$(comm -13 <(sort <<<"$1") <(everything | sort))
+		[[ $left ]] || return 0
 		sleep 0.1
 	done
-	diff <(echo "$before") <(everything)
+	echo "$left"
+	return 1
+}
+
+# nothing_changed BEFORE: nor has anything gone.
+nothing_changed() {
+	nothing_left "$1"
+	diff <(sort <<<"$1") <(everything | sort)
 }
 
 # answers HOST URL, is_silent HOST URL: what a person with curl would see.

@@ -181,7 +181,7 @@ build_variant() {
 	run server "$tool" load -i veth0
 	assert_success
 	assert_output "veth0: nothing to do, blocking TCP port 8080"
-	nothing_left "$before" # the program that was compared with is gone
+	nothing_changed "$before" # the program that was compared with is gone
 
 	run server "$tool" load -i veth0 -p 9000
 	assert_success
@@ -189,7 +189,7 @@ build_variant() {
 	run server "$tool" load -i veth0 -p 9001 -n
 	assert_output "veth0: would change the ports, blocking TCP port 9001"
 	assert_equal "$(status_of ports)" "['9000']"
-	nothing_left "$before"
+	nothing_changed "$before"
 }
 
 @test "block-tcp-8080: changing the ports under traffic judges none of 100,000 segments wrongly" {
@@ -251,7 +251,7 @@ build_variant() {
 		assert_failure 4
 		[[ $stderr =~ 'somebody else' ]]
 	done
-	nothing_left "$before"
+	nothing_changed "$before"
 }
 
 @test "block-tcp-8080: unload takes out this tool's program only, and only from that interface" {
