@@ -4,8 +4,8 @@
  *
  * Unless a comment says otherwise, a function returns 0 or a negative errno; an output argument is
  * untouched on failure; the caller owns what an output argument was given. Nothing here exits the
- * process. The only global state is the log level and the stop flag, both of cli.c and log.c.
- * "First kernel" is 5.9 for everything that has to do with links, otherwise 5.3.
+ * process. The only global state is whether to be verbose. "First kernel" is 5.9 for everything
+ * that has to do with links, otherwise 5.3.
  */
 #ifndef HOOKPOINT_H
 #define HOOKPOINT_H
@@ -34,15 +34,20 @@ enum hp_exit {
 	HP_EXIT_LACKING = 5, /* this kernel lacks a feature */
 };
 
-/* Says more: libbpf's own messages, the verifier's log of each program. Default: off. */
+/* Says more: libbpf's own messages, and the log that hp_log_verifier() asks for. Default: off. */
 void hp_set_verbose(bool on);
-bool hp_verbose(void);
 
 /*
  * Installs libbpf's print callback. Of libbpf's own messages only the verifier's log of a program
  * that was refused is shown; with hp_set_verbose(true) all are.
  */
 void hp_log_libbpf(void);
+
+/*
+ * If verbose, has the verifier tell of each program in OBJ, also of those that it accepts. Call it
+ * between opening and loading.
+ */
+void hp_log_verifier(struct bpf_object *obj);
 
 /* One line on standard error, with the program's name in front and the newline at the end. */
 void hp_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -77,13 +82,11 @@ struct hp_xdp_state {
 
 const char *hp_xdp_mode_name(enum hp_xdp_mode mode);
 
-/* Reads "auto", "native" or "generic", for a parser of options: EINVAL after having said what is
- * wrong. */
+/* Reads "auto", "native" or "generic" for a parser of options. EINVAL, having said what is wrong.
+ */
 error_t hp_xdp_parse_mode(const char *arg, enum hp_xdp_mode *mode);
 
-/*
- * Asks the kernel what is attached to interface IFINDEX of the caller's network namespace. -ENODEV.
- */
+/* Asks the kernel what is attached to an interface of this network namespace. -ENODEV. */
 int hp_xdp_query(int ifindex, struct hp_xdp_state *state);
 
 /*
@@ -168,8 +171,10 @@ int hp_attachment_replace(const char *dir, const struct bpf_object *obj,
 /* Finishes what a hp_attachment_replace() that was killed began in DIR. Nothing to finish: 0. */
 int hp_attachment_recover(const char *dir);
 
-/* Makes the calling process the runner of the attachment in DIR as long as *FD is open.
- * -EWOULDBLOCK: another one is. */
+/*
+ * Makes the calling process the runner of the attachment in DIR as long as *FD is open.
+ * -EWOULDBLOCK: another one is.
+ */
 int hp_attachment_claim(const char *dir, int *fd);
 
 /* From now on the attachment in DIR has no runner: it is to outlive that process. */
@@ -192,7 +197,7 @@ bool hp_same_program(int fd, int other_fd);
 
 /*
  * Reads entry KEY of a per-CPU map whose values are made of __u64 counters, and adds up all
- * possible CPUs: N counters to SUMS. VALUE_BYTES of the map must be N * 8. -EINVAL: it isn't.
+ * possible CPUs: N counters to SUMS. -EINVAL: the map's value size isn't N * 8.
  * -ENOENT: no entry.
  */
 int hp_map_sum_percpu(int map_fd, const void *key, __u64 *sums, size_t n);
@@ -226,7 +231,7 @@ int hp_test_run(int prog_fd, struct hp_test_run *run);
 
 /* Something that an object needs of the kernel. */
 struct hp_need {
-	char what[64];	   /* "helper bpf_loop", "map type percpu_array", ... */
+	char what[64];	   /* "helper loop", "map type percpu_array", ... */
 	const char *since; /* the first kernel that has it, or NULL where nobody wrote it down */
 	bool have;	   /* tried, not looked up */
 };
@@ -257,8 +262,7 @@ int hp_ports_add(__u64 *words, const char *range, const char **why);
 /* The set as a JSON array of strings, each of which hp_ports_add() would take. NULL: no memory. */
 json_t *hp_ports_json(const __u64 *words);
 
-/* The set for people: "8080, 9000-9100", with "..." at the end where SIZE (at least 32) is too
- * small. */
+/* The set for people: "8080, 9000-9100"; "..." ends it where SIZE (at least 32) is too small. */
 void hp_ports_text(const __u64 *words, char *text, size_t size);
 
 /* ---- command line ---------------------------------------------------------------------------- */
@@ -270,20 +274,18 @@ struct hp_request {
 	bool dry_run;
 	bool replace;
 	const struct hp_attachment *ours; /* what this tool has attached there already, or NULL */
-	hp_path dir;			  /* where its pins belong, if `ours` is NULL */
+	hp_path dir;			  /* where its pins are, or are to be */
 };
 
-/*
- * A tool: what its loader hands to hp_main(). Its functions return an exit status (enum hp_exit)
- * and have said what went wrong.
- */
+/* A tool: what its loader hands to hp_main(). */
 struct hp_tool {
 	const char *name;
 	const char *summary;	    /* one line, for help */
 	const struct argp *options; /* of load and run, or NULL */
 	void *input;		    /* what the parser of `options` gets as state->input */
+	/* Returns an exit status (enum hp_exit), and has said what went wrong. */
 	int (*load)(const struct hp_request *request);
-	/* Add this tool's part to an attachment's JSON object; status may be NULL. */
+	/* Add this tool's part to an attachment's JSON object. status may be NULL. */
 	int (*status)(const struct hp_attachment *attachment, json_t *fields);
 	int (*stats)(const struct hp_attachment *attachment, json_t *fields);
 };

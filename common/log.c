@@ -15,9 +15,12 @@ void hp_set_verbose(bool on)
 	verbose = on;
 }
 
-bool hp_verbose(void)
+void hp_log_verifier(struct bpf_object *obj)
 {
-	return verbose;
+	struct bpf_program *program;
+
+	bpf_object__for_each_program(program, obj)
+		bpf_program__set_log_level(program, verbose);
 }
 
 static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)

@@ -107,6 +107,7 @@ static int load(const struct hp_request *request)
 	if (!skel)
 		return hp_fail(-errno, "open the program");
 	skel->data_ports->ports.sets[0] = options.ports;
+	hp_log_verifier(skel->obj);
 	err = block_tcp_8080__load(skel);
 	if (err) {
 		status = hp_fail_load(err, skel->obj);

@@ -587,6 +587,15 @@ build_variant() {
 	assert_success
 }
 
+@test "block-tcp-8080: -v shows what libbpf and the verifier say, and without it they are silent" {
+	run --separate-stderr server "$tool" load -i veth0 -n -v
+	assert_success
+	[[ $stderr =~ 'BEGIN PROG LOAD LOG'.*'processed '[0-9]+' insns' ]]
+	run --separate-stderr server "$tool" load -i veth0 -n
+	assert_success
+	assert_equal "$stderr" ""
+}
+
 @test "block-tcp-8080: help and version, in every spelling, exit 0 on standard output" {
 	local word
 	for word in help --help -h; do

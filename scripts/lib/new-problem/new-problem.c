@@ -17,6 +17,7 @@ static int load(const struct hp_request *request)
 	skel = new_problem__open();
 	if (!skel)
 		return hp_fail(-errno, "open the program");
+	hp_log_verifier(skel->obj);
 	err = new_problem__load(skel);
 	if (err) {
 		status = hp_fail_load(err, skel->obj);

@@ -1,0 +1,169 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The scripts that people run: demo, sandbox, test, lint. (setup, doctor, new-problem and bench have files
+# of their own.)
+
+load helpers
+
+ours='block_ports|let_through|port_rows|\.data\.ports'
+
+# outside COMMAND...: as a person calls it, who is not in the sandbox of these tests.
+outside() { env -u HOOKPOINT_SANDBOX "$@"; }
+
+as_nobody() { outside setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
+
+# one_line STATUS TEXT COMMAND...: fails with STATUS and one line on standard error that holds TEXT.
+one_line() {
+	run --separate-stderr "${@:3}"
+	assert_equal "$status" "$1"
+	assert_equal "$output" ""
+	assert_equal "${#stderr_lines[@]}" 1
+	[[ $stderr == *"$2"* ]]
+}
+
+@test "scripts: each has --help on standard output, exit 0" {
+	local script
+	for script in bench demo doctor find-bpftool lint new-problem sandbox setup test; do
+		run --separate-stderr outside "$root/scripts/$script" --help
+		assert_success
+		assert_line --index 0 --partial "usage: scripts/$script"
+		assert_equal "$stderr" ""
+	done
+}
+
+@test "scripts: no script in scripts/ has been forgotten by the test before" {
+	run find "$root/scripts" -maxdepth 1 -type f -executable -printf '%f\n'
+	assert_equal "$(sort <<<"$output" | paste -sd ' ')" \
+		"bench demo doctor find-bpftool lint new-problem sandbox setup test"
+}
+
+@test "demo: tells the story of block-tcp-8080 to its end, and leaves nothing" {
+	local before
+	before=$(everything)
+	run outside "$root/scripts/demo" block-tcp-8080
+	assert_success
+	assert_equal "$(grep -cx 'Hello from port 8080' <<<"$output")" 2
+	assert_equal "$(grep -c 'Connection timed out' <<<"$output")" 1
+	assert_line "Hello from port 8081"
+	assert_line --regexp '^  blocked +2 +148$'
+	refute_output --partial $'\e' # no colour where there is no terminal
+	nothing_left "$before"
+	run pgrep -f 'http.server --bind :: --directory /run/www'
+	assert_failure
+}
+
+@test "demo: Ctrl-C ends it at once and leaves nothing" {
+	local before
+	before=$(everything)
+	setsid env -u HOOKPOINT_SANDBOX --default-signal=INT "$root/scripts/demo" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	wait_for grep -q 'attached in native mode' "$BATS_TEST_TMPDIR/out"
+	kill -INT -- -$!
+	wait $! && status=0 || status=$?
+	assert_equal "$status" 130
+	nothing_left "$before"
+	run pgrep -f 'http.server --bind :: --directory /run/www'
+	assert_failure
+}
+
+@test "demo: an unknown problem, an unknown option and a user without rights get one line, exit 1" {
+	one_line 1 "there are: block-tcp-8080" outside "$root/scripts/demo" frob
+	one_line 1 "unknown option --frob" outside "$root/scripts/demo" --frob
+	one_line 1 "run it with sudo" as_nobody "$root/scripts/demo"
+}
+
+@test "sandbox: runs a command on the server, with the tools on the path, and returns its status" {
+	run outside "$root/scripts/sandbox" sh -c 'block-tcp-8080 load -i veth0 && exit 7'
+	assert_failure 7
+	assert_line "veth0: attached in native mode, blocking TCP port 8080"
+	run outside "$root/scripts/sandbox" bash -c 'client ping -c 1 -W 1 10.0.0.1 || client curl -m 1 -s 10.0.0.1:1; echo "$?"'
+	assert_success
+	one_line 1 "unknown option --frob" outside "$root/scripts/sandbox" --frob
+	one_line 1 "run it with sudo" as_nobody "$root/scripts/sandbox" true
+}
+
+@test "sandbox: a shell says where it is and ends with exit" {
+	run outside "$root/scripts/sandbox" <<<'client ip -brief address show dev veth0; exit 3'
+	assert_failure 3
+	assert_output --partial 'This is host "server"'
+	assert_output --partial '10.0.0.2/24'
+}
+
+# A file of tests for scripts/test to run. They begin with TEST, because bats would take @test for one here.
+make_tests() { sed 's/^TEST/@test/' >"$BATS_TEST_TMPDIR/made.bats"; }
+run_tests() { run outside env BATS_TEST_TIMEOUT=5 "$root/scripts/test" "$BATS_TEST_TMPDIR/made.bats"; }
+
+@test "test: counts what passed, failed and was skipped, with the reason, and fails if one failed" {
+	make_tests <<-'EOF'
+	TEST "good" { true; }
+	TEST "bad" { echo "what it said"; false; }
+	TEST "left out" { skip "no such kernel"; }
+	EOF
+	run_tests
+	assert_failure 1
+	assert_line "  ok      good"
+	assert_line "  FAILED  bad"
+	assert_line --partial "what it said"
+	assert_line "  skipped left out: no such kernel"
+	assert_equal "${lines[-1]}" "1 passed, 1 failed, 1 skipped"
+}
+
+@test "test: a file that dies halfway, or can't be read, is a failure" {
+	make_tests <<-'EOF'
+	TEST "good" { true; }
+	TEST "deadly" { kill -9 $$; }
+	TEST "never" { true; }
+	EOF
+	run_tests
+	assert_failure 1
+	assert_line --index -1 --regexp '^[0-9]+ passed, [1-9][0-9]* failed, 0 skipped$'
+
+	make_tests <<<'TEST "broken" { ((('
+	run_tests
+	assert_failure 1
+	assert_line --index -1 --regexp '^0 passed, [1-9][0-9]* failed, 0 skipped$'
+}
+
+@test "test: only passing tests exit 0" {
+	make_tests <<<'TEST "good" { true; }'
+	run_tests
+	assert_success
+	assert_equal "${lines[-1]}" "1 passed, 0 failed, 0 skipped"
+}
+
+@test "test: an unknown problem, an unknown option and a user without rights get one line, exit 1" {
+	one_line 1 "no tests in problems/frob/test.bats" outside "$root/scripts/test" frob
+	one_line 1 "unknown option --frob" outside "$root/scripts/test" --frob
+	one_line 1 "run it with sudo" as_nobody "$root/scripts/test"
+}
+
+@test "lint: finds bad style, a missing licence and a mistake in a script" {
+	local tool
+	for tool in clang-format cppcheck shellcheck; do
+		command -v $tool >/dev/null || skip "$tool is not installed"
+	done
+	mkdir "$BATS_TEST_TMPDIR/tree"
+	cp -r "$root"/{.clang-format,common,scripts,Makefile} "$BATS_TEST_TMPDIR/tree"
+	cd "$BATS_TEST_TMPDIR/tree"
+	mkdir tests && printf '#!/usr/bin/env bats\n# SPDX-License-Identifier: BSD-2-Clause\n' >tests/a.bats
+	run scripts/lint
+	assert_success
+
+	printf '/* SPDX-License-Identifier: BSD-2-Clause */\nint  a;\n' >common/style.c
+	run scripts/lint
+	assert_failure 1
+	assert_output --partial 'common/style.c'
+	rm common/style.c
+
+	printf 'int a;\n' >common/licence.c
+	run scripts/lint
+	assert_failure 1
+	assert_output --partial './common/licence.c: no SPDX-License-Identifier'
+	rm common/licence.c
+
+	# shellcheck disable=SC2016 # the mistake
+	printf '#!/usr/bin/env bash\n# SPDX-License-Identifier: BSD-2-Clause\nrm -rf $1/*\n' >scripts/mistake
+	run scripts/lint
+	assert_failure 1
+	assert_output --partial 'scripts/mistake'
+}
