@@ -28,8 +28,9 @@ include $(COMMON)bpf.mk
 # Test programs of the problem's own; its Makefile names what goes into one besides test-X.c.
 tests: $(TESTS)
 
-$(TESTS): %: %.c $(NAME).skel.h $(HEADERS)
-	$(CC) $(CFLAGS) $(C_FLAGS) -I $(COMMON)../tests/packets -o $@ $(filter %.c,$^) $(LDLIBS)
+$(TESTS): %: %.c $(NAME).skel.h $(HEADERS) $(COMMON)libhookpoint.a
+	$(CC) $(CFLAGS) $(C_FLAGS) -I $(COMMON)../tests/packets -o $@ $(filter %.c,$^) \
+		$(COMMON)libhookpoint.a $(LDLIBS)
 
 $(COMMON)libhookpoint.a: $(wildcard $(COMMON)*.[ch])
 	$(MAKE) -C $(COMMON)

@@ -18,7 +18,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 2);
 	__type(key, __u32);
-	__type(value, struct frame_count);
+	__type(value, struct packet_count);
 } let_through SEC(".maps");
 
 /* Segments that were blocked, by port. */
@@ -121,11 +121,11 @@ static __always_inline void count_blocked(__u16 port, __u64 bytes)
 static __always_inline void count_let_through(enum verdict verdict, __u64 bytes)
 {
 	__u32 key = verdict;
-	struct frame_count *count = bpf_map_lookup_elem(&let_through, &key);
+	struct packet_count *count = bpf_map_lookup_elem(&let_through, &key);
 
 	if (!count)
 		return;
-	count->frames++;
+	count->packets++;
 	count->bytes += bytes;
 }
 

@@ -138,7 +138,7 @@ static int status(const struct hp_attachment *attachment, json_t *fields)
 	return 0;
 }
 
-static int count_let_through(const char *dir, struct frame_count *counts)
+static int count_let_through(const char *dir, struct packet_count *counts)
 {
 	int fd, err;
 
@@ -152,7 +152,7 @@ static int count_let_through(const char *dir, struct frame_count *counts)
 }
 
 /* Adds each port that was hit to PORTS, and all of them up in COUNT. */
-static int count_blocked(const char *dir, struct frame_count *count, json_t *ports)
+static int count_blocked(const char *dir, struct packet_count *count, json_t *ports)
 {
 	struct port_row row;
 	int fd, err;
@@ -168,7 +168,7 @@ static int count_blocked(const char *dir, struct frame_count *count, json_t *por
 		for (__u32 i = 0; i < PORTS_PER_ROW; i++) {
 			if (!row.segments[i])
 				continue;
-			count->frames += row.segments[i];
+			count->packets += row.segments[i];
 			json_array_append_new(ports, json_pack("{s:i, s:I}", "port",
 							       key * PORTS_PER_ROW + i, "blocked",
 							       row.segments[i]));
@@ -188,7 +188,7 @@ static int stats(const struct hp_attachment *attachment, json_t *fields)
 		{ "blocked", VERDICT_BLOCKED },
 		{ "malformed", VERDICT_MALFORMED },
 	};
-	struct frame_count counts[VERDICTS] = {}, *count;
+	struct packet_count counts[VERDICTS] = {}, *count;
 	json_t *verdicts = json_object(), *ports = json_array();
 	int err;
 
@@ -201,7 +201,7 @@ static int stats(const struct hp_attachment *attachment, json_t *fields)
 		count = &counts[shown[i].verdict];
 		json_object_set_new(
 			verdicts, shown[i].name,
-			json_pack("{s:I, s:I}", "frames", count->frames, "bytes", count->bytes));
+			json_pack("{s:I, s:I}", "packets", count->packets, "bytes", count->bytes));
 	}
 	return err;
 }

@@ -32,8 +32,8 @@ enum verdict {
 };
 
 /* Bytes are those of whole frames, Ethernet header included, checksum not. */
-struct frame_count {
-	__u64 frames;
+struct packet_count {
+	__u64 packets;
 	__u64 bytes;
 };
 

@@ -7,6 +7,7 @@
 #include <bpf/bpf.h>
 
 #include "compare.h"
+#include "hookpoint.h"
 #include "oracle.h"
 
 #define MISMATCHES_MAX 5
@@ -22,7 +23,7 @@ struct outcome {
 	__u32 action; /* XDP_... */
 	__u16 row_wrong;
 	__u16 frame_changed;
-	struct frame_count let_through[VERDICT_BLOCKED]; /* by how much they rose */
+	struct packet_count let_through[VERDICT_BLOCKED]; /* by how much they rose */
 };
 
 static int refused(const char *what, int err)
@@ -80,34 +81,35 @@ void close_check(struct check *check)
 
 static int run_program(struct check *check, const uint8_t *frame, size_t len, struct outcome *got)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, run);
+	struct hp_test_run run = {
+		.in = frame,
+		.in_bytes = len,
+		.out = check->returned,
+		.out_bytes = sizeof(check->returned),
+	};
 	int err;
 
-	run.data_in = frame;
-	run.data_size_in = len;
-	run.data_out = check->returned;
-	run.data_size_out = sizeof(check->returned);
-	err = bpf_prog_test_run_opts(check->program_fd, &run);
+	err = hp_test_run(check->program_fd, &run);
 	if (err)
 		return refused("the kernel does not run the program", err);
 	got->action = run.retval;
-	got->frame_changed = run.data_size_out != len || memcmp(frame, check->returned, len) != 0;
+	got->frame_changed = run.out_bytes != len || memcmp(frame, check->returned, len) != 0;
 	return 0;
 }
 
 /* Also follows the kernel's counters, right or wrong, so that a mismatch is reported once. */
 static int read_counts(struct check *check, struct outcome *got)
 {
-	const struct frame_count *now = &check->count_slots[check->cpu];
+	const struct packet_count *now = &check->count_slots[check->cpu];
 	__u32 verdict;
 
 	for (verdict = 0; verdict < VERDICT_BLOCKED; verdict++) {
-		struct frame_count *before = &check->let_through[verdict];
+		struct packet_count *before = &check->let_through[verdict];
 		int err = bpf_map_lookup_elem(check->let_through_fd, &verdict, check->count_slots);
 
 		if (err)
 			return refused("can't read let_through", err);
-		got->let_through[verdict].frames = now->frames - before->frames;
+		got->let_through[verdict].packets = now->packets - before->packets;
 		got->let_through[verdict].bytes = now->bytes - before->bytes;
 		*before = *now;
 	}
@@ -137,7 +139,7 @@ static void print_outcome(const char *title, const struct outcome *outcome)
 	printf("  %-9s action %u (%s)", title, outcome->action, action);
 	for (verdict = 0; verdict < VERDICT_BLOCKED; verdict++)
 		printf(", %s +%llu/%llu", verdict_names[verdict],
-		       (unsigned long long)outcome->let_through[verdict].frames,
+		       (unsigned long long)outcome->let_through[verdict].packets,
 		       (unsigned long long)outcome->let_through[verdict].bytes);
 	printf("%s%s\n", outcome->row_wrong ? ", wrong row of port_rows" : "",
 	       outcome->frame_changed ? ", frame changed" : "");
@@ -163,7 +165,7 @@ int judge_frame(struct check *check, const uint8_t *frame, size_t len)
 	check->frames[verdict]++;
 	expected.action = verdict == VERDICT_BLOCKED ? XDP_DROP : XDP_PASS;
 	if (verdict != VERDICT_BLOCKED)
-		expected.let_through[verdict] = (struct frame_count){ 1, len };
+		expected.let_through[verdict] = (struct packet_count){ 1, len };
 
 	err = run_program(check, frame, len, &got);
 	if (!err)

@@ -26,14 +26,14 @@ struct check {
 	int cpu;
 
 	/* One map value each, for all CPUs. */
-	struct frame_count *count_slots;
+	struct packet_count *count_slots;
 	struct port_row *row_slots;
 	/* The frame as the program leaves it. */
 	uint8_t returned[PACKET_MAX];
 
 	/* The oracle's port set, and what the kernel's counters must hold by now. */
 	struct port_set blocked;
-	struct frame_count let_through[VERDICT_BLOCKED];
+	struct packet_count let_through[VERDICT_BLOCKED];
 	struct port_row rows[PORT_ROWS];
 
 	/* The present pass: its frames, by what the oracle said, and where the next comes from. */

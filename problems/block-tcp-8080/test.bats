@@ -21,7 +21,7 @@ teardown() {
 }
 
 # The counter VERDICT of the program on veth0, or how often PORT was blocked.
-frames() { server "$tool" stats -j | json "d['attachments'][0]['verdicts']['$1']['frames']"; }
+packets() { server "$tool" stats -j | json "d['attachments'][0]['verdicts']['$1']['packets']"; }
 hits() {
 	server "$tool" stats -j |
 		json "sum(p['blocked'] for p in d['attachments'][0]['ports'] if p['port'] == $1)"
@@ -79,8 +79,8 @@ build_variant() {
 	is_silent client 'http://[fd00::1]:8080/'
 	answers client http://10.0.0.1:8081/
 	answers client 'http://[fd00::1]:8081/'
-	[[ $(hits 8080) == $(frames blocked) && $(frames blocked) -ge 2 ]]
-	assert_equal "$(frames malformed)" 0
+	[[ $(hits 8080) == $(packets blocked) && $(packets blocked) -ge 2 ]]
+	assert_equal "$(packets malformed)" 0
 
 	run server "$tool" unload -i veth0
 	assert_success
@@ -131,7 +131,7 @@ build_variant() {
 	wait_for listens server udp 8080
 	echo datagram | client nc -u -q 0 10.0.0.1 8080
 	wait_for grep -q datagram "$BATS_TEST_TMPDIR/got"
-	assert_equal "$(frames blocked)" 0
+	assert_equal "$(packets blocked)" 0
 }
 
 @test "block-tcp-8080: a connection that is open when its port is blocked gets stuck" {
@@ -165,13 +165,13 @@ build_variant() {
 		assert_equal "$(hits $port)" 3
 	done
 	send_segments 5 8080 8999 9003 23 21
-	assert_equal "$(frames blocked)" 12
+	assert_equal "$(packets blocked)" 12
 
 	server "$tool" load -i veth0 -p 1-65535
 	assert_equal "$(status_of ports)" "['1-65535']"
 	send_segments 4 1 65535 8080 443
 	assert_equal "$(hits 65535)" 1
-	assert_equal "$(frames blocked)" 16
+	assert_equal "$(packets blocked)" 16
 }
 
 @test "block-tcp-8080: a second load of the same changes nothing, one of other ports only the ports" {
@@ -207,7 +207,7 @@ build_variant() {
 	[[ $sets -ge 5 ]]
 
 	assert_equal "$(hits 8080)" 50000
-	assert_equal "$(frames blocked)" 50000
+	assert_equal "$(packets blocked)" 50000
 	assert_equal $(($(segments_received) - before)) 50000
 }
 
