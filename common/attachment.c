@@ -77,42 +77,101 @@ static int link_info(const char *dir, struct bpf_link_info *info)
 	return err;
 }
 
-static bool holds_program(const char *dir, __u32 id)
+static int program_id(const char *dir, __u32 *id)
 {
 	struct bpf_prog_info info = {};
 	__u32 size = sizeof(info);
-	bool holds;
-	int fd;
+	int fd, err;
 
-	if (hp_pin_open(dir, "program", &fd))
-		return false;
-	holds = !bpf_obj_get_info_by_fd(fd, &info, &size) && info.id == id;
+	err = hp_pin_open(dir, "program", &fd);
+	if (err)
+		return err;
+	err = bpf_obj_get_info_by_fd(fd, &info, &size);
 	close(fd);
-	return holds;
+	if (!err)
+		*id = info.id;
+	return err;
 }
 
 int hp_attachment_recover(const char *dir)
 {
 	struct bpf_link_info info;
 	hp_path beside;
+	__u32 id;
 	int err;
 
 	snprintf(beside, sizeof(beside), "%s" BESIDE, dir);
 	if (access(beside, F_OK))
 		return 0;
-	/* Which of the two the link runs tells how far the replacing had come. */
+	/* Which of the two the link runs tells how far the replacing had come. The link is pinned
+	 * last. */
 	err = link_info(beside, &info);
-	if (!err && holds_program(beside, info.prog_id) &&
-	    renameat2(AT_FDCWD, beside, AT_FDCWD, dir, RENAME_EXCHANGE))
+	if (err == -ENOENT)
+		return hp_pin_remove(beside);
+	if (!err)
+		err = program_id(beside, &id);
+	if (err)
+		return err;
+	if (id == info.prog_id && renameat2(AT_FDCWD, beside, AT_FDCWD, dir, RENAME_EXCHANGE))
 		return -errno;
 	return hp_pin_remove(beside);
+}
+
+static int same_program(const char *dir, const struct bpf_program *program)
+{
+	struct bpf_prog_info info = {}, other = {};
+	__u32 size = sizeof(info), other_size = sizeof(other);
+	int fd, err;
+
+	err = hp_pin_open(dir, "program", &fd);
+	if (err)
+		return err;
+	err = bpf_obj_get_info_by_fd(fd, &other, &other_size);
+	close(fd);
+	if (!err)
+		err = bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size);
+	return err ? err : !memcmp(info.tag, other.tag, sizeof(info.tag));
+}
+
+static int same_map(const char *dir, const struct bpf_map *map)
+{
+	struct bpf_map_info info = {};
+	__u32 size = sizeof(info);
+	int fd, err;
+
+	err = hp_pin_open(dir, bpf_map__name(map), &fd);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	err = bpf_obj_get_info_by_fd(fd, &info, &size);
+	close(fd);
+	if (err)
+		return err;
+	return info.key_size == bpf_map__key_size(map) &&
+	       info.value_size == bpf_map__value_size(map) &&
+	       info.max_entries == bpf_map__max_entries(map);
+}
+
+int hp_attachment_matches(const char *dir, const struct bpf_object *obj,
+			  const struct bpf_program *program)
+{
+	struct bpf_map *map;
+	int same = same_program(dir, program);
+
+	bpf_object__for_each_map(map, obj) {
+		if (same != 1)
+			break;
+		same = same_map(dir, map);
+	}
+	return same;
 }
 
 int hp_attachment_detach(const char *dir)
 {
 	int fd, err;
 
-	hp_attachment_recover(dir);
+	err = hp_attachment_recover(dir);
+	if (err)
+		return err;
 	err = hp_pin_open(dir, "link", &fd);
 	if (!err) {
 		/* Removing the last pin would detach too, but only some time later. */
@@ -158,15 +217,20 @@ out_link:
 }
 
 /* Is the interface that the link tells of here, in this network namespace, with that program? */
-static bool is_here(const struct bpf_link_info *info, struct hp_attachment *a)
+static int locate(const struct bpf_link_info *info, struct hp_attachment *a)
 {
 	struct hp_xdp_state state;
+	int err;
 
-	if (hp_xdp_query(info->xdp.ifindex, &state) || state.prog_id != info->prog_id ||
-	    !if_indextoname(info->xdp.ifindex, a->interface))
-		return false;
+	err = hp_xdp_query(info->xdp.ifindex, &state);
+	if (err)
+		return err;
+	a->condition = HP_ELSEWHERE;
+	if (state.prog_id != info->prog_id || !if_indextoname(info->xdp.ifindex, a->interface))
+		return 0;
+	a->condition = HP_ATTACHED;
 	a->mode = state.mode;
-	return true;
+	return 0;
 }
 
 /* A `run` holds the lock of its attachment's directory as long as it lives. */
@@ -220,31 +284,35 @@ err:
 	return err;
 }
 
-static void read_attachment(const char *dir, struct hp_attachment *a)
+static int read_attachment(const char *dir, struct hp_attachment *a)
 {
 	struct bpf_link_info info;
+	int err;
 
 	memset(a, 0, sizeof(*a));
 	snprintf(a->dir, sizeof(a->dir), "%s", dir);
 	hp_read_note(dir, "interface", a->interface, sizeof(a->interface));
 	hp_read_note(dir, "netns", a->netns, sizeof(a->netns));
 	a->runner = find_runner(dir);
-	if (link_info(dir, &info)) {
+	err = link_info(dir, &info);
+	if (err == -ENOENT) {
 		a->condition = HP_PARTIAL;
-		return;
+		return 0;
 	}
+	if (err) /* not to be taken for "no link": that would be cleaned away */
+		return err;
 	if (!info.xdp.ifindex) {
 		a->condition = HP_STALE;
-		return;
+		return 0;
 	}
 	a->ifindex = info.xdp.ifindex;
 	a->prog_id = info.prog_id;
-	a->condition = is_here(&info, a) ? HP_ATTACHED : HP_ELSEWHERE;
+	return locate(&info, a);
 }
 
 static int is_attachment(const struct dirent *entry)
 {
-	return entry->d_name[0] != '.' && !strstr(entry->d_name, BESIDE);
+	return entry->d_type == DT_DIR && entry->d_name[0] != '.' && !strstr(entry->d_name, BESIDE);
 }
 
 int hp_attachment_each(const char *tool, hp_each_attachment each, void *arg)
@@ -263,8 +331,11 @@ int hp_attachment_each(const char *tool, hp_each_attachment each, void *arg)
 		free(entries[i]);
 		if (err)
 			continue;
-		read_attachment(dir, &attachment);
-		err = each(&attachment, arg);
+		err = hp_attachment_recover(dir);
+		if (!err)
+			err = read_attachment(dir, &attachment);
+		if (!err)
+			err = each(&attachment, arg);
 	}
 	free(entries);
 	return err;

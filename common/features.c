@@ -86,7 +86,7 @@ static int try_xdp_link(void)
 	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_XDP);
 	int program;
 
-	if (unshare(CLONE_NEWNET))
+	if (unshare(CLONE_NEWNET)) /* takes CAP_SYS_ADMIN, which loading does not */
 		return -errno;
 	program = bpf_prog_load(BPF_PROG_TYPE_XDP, "try", "BSD", pass, 2, &options);
 	if (program < 0)
@@ -94,15 +94,18 @@ static int try_xdp_link(void)
 	return bpf_link_create(program, 1, BPF_XDP, NULL) < 0 ? -errno : 0;
 }
 
-/* Runs TRY in a child, so that nothing of it is left whatever it does. */
+/*
+ * Runs TRY in a child, so that nothing of it is left whatever it does. EINVAL is how a kernel says
+ * that it lacks something; that it could not be tried says nothing.
+ */
 static bool in_child(int (*try)(void))
 {
 	pid_t child = fork();
 	int status;
 
 	if (child == 0)
-		_exit(try() ? 1 : 0);
-	return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+		_exit(try() == -EINVAL);
+	return child < 0 || waitpid(child, &status, 0) != child || status == 0;
 }
 
 int hp_needs_of(const struct bpf_object *obj, hp_each_need each, void *arg)
@@ -156,6 +159,8 @@ int hp_fail_load(int err, const struct bpf_object *obj)
 	 * EINVAL. */
 	if (err == -EPERM || hp_lacks_capabilities())
 		return hp_fail(-EPERM, "load the program");
+	if (err == -ENOMEM || err == -EMFILE || err == -ENFILE)
+		return hp_fail(err, "load the program");
 	if (!hp_needs_of(obj, keep_first_lack, &lack)) {
 		hp_error("cannot load the program: %s: the verifier's log above ends with the "
 			 "reason",

@@ -86,7 +86,10 @@ const char *hp_xdp_mode_name(enum hp_xdp_mode mode);
  */
 error_t hp_xdp_parse_mode(const char *arg, enum hp_xdp_mode *mode);
 
-/* Asks the kernel what is attached to an interface of this network namespace. -ENODEV. */
+/*
+ * Asks the kernel what is attached to an interface of this network namespace. One that isn't there
+ * has nothing attached. Errors of a netlink socket.
+ */
 int hp_xdp_query(int ifindex, struct hp_xdp_state *state);
 
 /*
@@ -115,7 +118,7 @@ int hp_bpffs_check(void);
  */
 int hp_pin_lock(const char *tool, int *fd);
 
-/* Opens a pin: a descriptor in *FD. Errors of bpf_obj_get(); -ENOENT: no such pin. */
+/* Opens the pin of NAME: a descriptor in *FD. Errors of bpf_obj_get(); -ENOENT: no such pin. */
 int hp_pin_open(const char *dir, const char *name, int *fd);
 
 /* Removes DIR with all that is pinned in it. What is not there: 0. */
@@ -143,8 +146,8 @@ struct hp_attachment {
 	enum hp_condition condition;
 	char interface[IF_NAMESIZE]; /* as it is called now, or was when it was attached to */
 	char netns[32];		     /* as in readlink /proc/self/ns/net, when it was attached */
-	__u32 ifindex;		     /* 0 unless attached */
-	__u32 prog_id;		     /* 0 unless attached */
+	__u32 ifindex;		     /* 0 unless attached, here or elsewhere */
+	__u32 prog_id;		     /* 0 unless attached, here or elsewhere */
 	enum hp_xdp_mode mode;	     /* only if HP_ATTACHED */
 	enum hp_runner runner;
 };
@@ -180,6 +183,13 @@ int hp_attachment_claim(const char *dir, int *fd);
 /* From now on the attachment in DIR has no runner: it is to outlive that process. */
 int hp_attachment_release(const char *dir);
 
+/*
+ * Is what DIR holds the same version as the loaded OBJ: a program with PROGRAM's instructions (the
+ * kernel's tag), and maps of the same names and sizes? 1: yes, 0: no, or a negative errno.
+ */
+int hp_attachment_matches(const char *dir, const struct bpf_object *obj,
+			  const struct bpf_program *program);
+
 /* Detaches at once, then removes the pins. What is already detached: 0. */
 int hp_attachment_detach(const char *dir);
 
@@ -190,10 +200,7 @@ int hp_attachment_detach(const char *dir);
 typedef int (*hp_each_attachment)(const struct hp_attachment *attachment, void *arg);
 int hp_attachment_each(const char *tool, hp_each_attachment each, void *arg);
 
-/* ---- programs and maps ----------------------------------------------------------------------- */
-
-/* Are both descriptors of programs with the same instructions (the kernel's tag)? */
-bool hp_same_program(int fd, int other_fd);
+/* ---- maps ------------------------------------------------------------------------------------ */
 
 /*
  * Reads entry KEY of a per-CPU map whose values are made of __u64 counters, and adds up all

@@ -8,7 +8,7 @@
 /* PATH becomes DIR "/" NAME, cut off where it is too long. */
 void hp_join(hp_path path, const char *dir, const char *name);
 
-/* Pins FD as DIR "/" NAME, with '_' for each '.' of NAME: the BPF file system takes no dots. */
+/* Pins FD in DIR for hp_pin_open() to find. */
 int hp_pin_fd(const char *dir, const char *name, int fd);
 
 /* A note is a symbolic link whose target is a short text. Reading a missing one gives "". */

@@ -25,8 +25,10 @@ int hp_fail_pins(int err)
 		err = -EPERM; /* the first thing that a mere user needs */
 	if (err != -ENODEV)
 		return hp_fail(err, "use the pins in " HP_PIN_ROOT);
-	hp_error("no BPF file system at " HP_BPFFS ", where pins live: `mount -t bpf bpf " HP_BPFFS
-		 "`; if `ip netns exec` hides it, use `nsenter --net=/run/netns/NAME`");
+	hp_error("no BPF file system at " HP_BPFFS
+		 ", where pins live: under `ip netns exec`, which hides "
+		 "it, use `nsenter --net=/run/netns/NAME` instead; else `mount -t bpf bpf " HP_BPFFS
+		 "`");
 	return HP_EXIT_REFUSED;
 }
 
@@ -54,14 +56,9 @@ bool hp_say_held(const char *interface, int ifindex)
 
 struct search {
 	int ifindex;
+	bool dry_run;
 	struct hp_attachment *found;
 };
-
-static int tidy(const struct hp_attachment *a, void *arg)
-{
-	(void)arg;
-	return hp_attachment_recover(a->dir);
-}
 
 /* Keeps the attachment to the interface; removes what is left of attachments to gone ones. */
 static int sort_out(const struct hp_attachment *a, void *arg)
@@ -69,6 +66,8 @@ static int sort_out(const struct hp_attachment *a, void *arg)
 	struct search *search = arg;
 
 	if (a->condition == HP_STALE || a->condition == HP_PARTIAL) {
+		if (search->dry_run)
+			return 0;
 		hp_info("removing what is left of an attachment to %s",
 			*a->interface ? a->interface : "an interface");
 		return hp_pin_remove(a->dir);
@@ -96,12 +95,12 @@ static void choose_dir(const char *tool, int ifindex, hp_path dir)
 static int place(const struct hp_tool *tool, struct hp_request *request, bool run,
 		 struct hp_attachment *ours)
 {
-	struct search search = { .ifindex = request->ifindex, .found = ours };
+	struct search search = { .ifindex = request->ifindex,
+				 .dry_run = request->dry_run,
+				 .found = ours };
 	int err;
 
-	err = hp_attachment_each(tool->name, tidy, NULL);
-	if (!err)
-		err = hp_attachment_each(tool->name, sort_out, &search);
+	err = hp_attachment_each(tool->name, sort_out, &search);
 	if (err)
 		return hp_fail(err, "put the pins in " HP_PIN_ROOT "/%s in order", tool->name);
 
@@ -158,8 +157,11 @@ static int load(const struct hp_tool *tool, const struct hp_arguments *a, int *r
 	if (err)
 		return hp_fail_pins(err);
 	status = place(tool, &request, runner, &ours);
-	if (!status && runner && !a->dry_run)
+	if (!status && runner && !a->dry_run) {
 		status = claim(&request, runner);
+		if (status && !request.ours)
+			hp_attachment_detach(request.dir);
+	}
 	close(lock);
 	snprintf(dir, sizeof(hp_path), "%s", request.dir);
 	return status;
@@ -172,15 +174,29 @@ int hp_load(const struct hp_tool *tool, const struct hp_arguments *arguments)
 	return load(tool, arguments, NULL, dir);
 }
 
+/* Is DIR the directory that RUNNER is open on, or another of the same name? */
+static bool is_still(const char *dir, int runner)
+{
+	struct stat ours, there;
+
+	return !fstat(runner, &ours) && !stat(dir, &there) && ours.st_ino == there.st_ino;
+}
+
 /* Waits for the signal to end, then detaches. */
-static int stand_guard(const struct hp_tool *tool, const char *dir, const sigset_t *ends)
+static int stand_guard(const struct hp_tool *tool, const char *dir, int runner,
+		       const sigset_t *ends)
 {
 	int lock, got, err;
 
-	fflush(stdout);
-	sigwait(ends, &got);
+	if (!fflush(stdout) || errno != EPIPE)
+		sigwait(ends, &got);
 
 	err = hp_pin_lock(tool->name, &lock);
+	if (!err && !is_still(dir, runner)) {
+		close(lock);
+		puts("unloaded by somebody else in the meantime");
+		return HP_EXIT_DONE;
+	}
 	if (!err) {
 		err = hp_attachment_detach(dir);
 		close(lock);
@@ -201,13 +217,18 @@ int hp_run(const struct hp_tool *tool, const struct hp_arguments *arguments)
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGINT);
 	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGHUP);
+	if (signal(SIGHUP, SIG_DFL) == SIG_IGN)
+		signal(SIGHUP, SIG_IGN); /* nohup: a blocked signal is kept even if it is ignored */
+	else
+		sigaddset(&ends, SIGHUP);
+	signal(SIGPIPE,
+	       SIG_IGN); /* where nobody reads what we say, we end, but not without detaching */
 	sigprocmask(SIG_BLOCK, &ends, NULL);
 
 	status = load(tool, arguments, &runner, dir);
 	if (status || arguments->dry_run)
 		return status;
-	status = stand_guard(tool, dir, &ends);
+	status = stand_guard(tool, dir, runner, &ends);
 	close(runner);
 	return status;
 }

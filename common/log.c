@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <linux/capability.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -25,11 +26,10 @@ void hp_log_verifier(struct bpf_object *obj)
 
 static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
-	(void)level;
 	/*
 	 * libbpf keeps the verifier's log to itself until a program is refused, then prints it so.
 	 */
-	if (verbose || strstr(format, "PROG LOAD LOG"))
+	if (verbose || (level == LIBBPF_WARN && strstr(format, "PROG LOAD LOG")))
 		return vfprintf(stderr, format, args);
 	return 0;
 }
@@ -41,9 +41,11 @@ void hp_log_libbpf(void)
 
 static void say(const char *format, va_list args)
 {
-	fprintf(stderr, "%s: ", program_invocation_short_name);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
+	char text[PATH_MAX + 1024];
+
+	/* In one write(): lines of loaders that run at the same time shall not mix. */
+	vsnprintf(text, sizeof(text), format, args);
+	fprintf(stderr, "%s: %s\n", program_invocation_short_name, text);
 }
 
 void hp_error(const char *format, ...)
@@ -78,19 +80,14 @@ int hp_fail(int err, const char *format, ...)
 	return HP_EXIT_REFUSED;
 }
 
-/* The process's effective capabilities: bit N is capability N; 0 if they can't be read. */
+/* The process's effective capabilities: bit N is capability N. */
 static unsigned long long effective_capabilities(void)
 {
-	unsigned long long mask = 0;
-	char line[128];
-	FILE *status = fopen("/proc/self/status", "re");
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
 
-	while (status && fgets(line, sizeof(line), status))
-		if (sscanf(line, "CapEff: %llx", &mask) == 1)
-			break;
-	if (status)
-		fclose(status);
-	return mask;
+	syscall(SYS_capget, &header, data);
+	return (unsigned long long)data[1].effective << 32 | data[0].effective;
 }
 
 /* The names of the capabilities that loading and attaching take and this process lacks: "" for
@@ -163,7 +160,6 @@ void hp_explain(int err, char *text, size_t size)
 		explain_rights("this user may not use the pins in " HP_BPFFS, text, size);
 		return;
 	case EBUSY:
-	case EEXIST:
 		remedy = "the hook already holds a program: see `bpftool net`";
 		break;
 	case EOPNOTSUPP:
@@ -174,7 +170,7 @@ void hp_explain(int err, char *text, size_t size)
 		break;
 	case ENOMEM:
 	case E2BIG:
-		remedy = "not enough memory, or the limit of locked memory (ulimit -l) is too low";
+		remedy = "the kernel had not enough memory, or the program is too large for it";
 		break;
 	}
 	snprintf(text, size, "%s", remedy);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Programs and maps by descriptor. */
+/* Reading and writing maps. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,17 +7,6 @@
 #include <bpf/bpf.h>
 
 #include "hookpoint.h"
-
-bool hp_same_program(int fd, int other_fd)
-{
-	struct bpf_prog_info info = {}, other = {};
-	__u32 size = sizeof(info), other_size = sizeof(other);
-
-	if (bpf_obj_get_info_by_fd(fd, &info, &size) ||
-	    bpf_obj_get_info_by_fd(other_fd, &other, &other_size))
-		return false;
-	return !memcmp(info.tag, other.tag, sizeof(info.tag));
-}
 
 static int check_value_size(int map_fd, size_t want)
 {

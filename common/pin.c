@@ -62,12 +62,21 @@ void hp_join(hp_path path, const char *dir, const char *name)
 	snprintf(path, sizeof(hp_path), "%s/%s", dir, name);
 }
 
+/* The path of a pin. The BPF file system takes no dots, and ".data.ports" has two. */
+static void pin_path(hp_path path, const char *dir, const char *name)
+{
+	hp_join(path, dir, name);
+	for (char *c = path + strlen(dir); *c; c++)
+		if (*c == '.')
+			*c = '_';
+}
+
 int hp_pin_open(const char *dir, const char *name, int *fd)
 {
 	hp_path path;
 	int opened;
 
-	hp_join(path, dir, name);
+	pin_path(path, dir, name);
 	opened = bpf_obj_get(path);
 	if (opened < 0)
 		return opened;
@@ -75,15 +84,11 @@ int hp_pin_open(const char *dir, const char *name, int *fd)
 	return 0;
 }
 
-/* A name of libbpf's, such as ".data.ports", as the BPF file system takes it: without dots. */
 int hp_pin_fd(const char *dir, const char *name, int fd)
 {
 	hp_path path;
 
-	hp_join(path, dir, name);
-	for (char *c = path + strlen(dir); *c; c++)
-		if (*c == '.')
-			*c = '_';
+	pin_path(path, dir, name);
 	return bpf_obj_pin(fd, path);
 }
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "internal.h"
 
@@ -47,17 +48,28 @@ static void remark(const struct hp_attachment *a)
 			name);
 }
 
+/* JSON and terminals want characters; to the kernel a name may be made of nearly any bytes. */
+static const char *printable(const char *name, char *text)
+{
+	snprintf(text, IF_NAMESIZE, "%s", name);
+	for (char *c = text; *c; c++)
+		if (*c <= ' ' || *c > '~')
+			*c = '?';
+	return text;
+}
+
 static int show_one(const struct hp_attachment *a, void *arg)
 {
 	struct show *show = arg;
+	char name[IF_NAMESIZE];
 	json_t *fields;
 
 	if (show->ifindex && (a->condition != HP_ATTACHED || (int)a->ifindex != show->ifindex))
 		return 0;
 
-	fields = json_pack("{s:s, s:s, s:i, s:s, s:s, s:i}", "interface", a->interface, "state",
-			   conditions[a->condition], "ifindex", a->ifindex, "netns", a->netns,
-			   "mode",
+	fields = json_pack("{s:s, s:s, s:i, s:s, s:s, s:i}", "interface",
+			   printable(a->interface, name), "state", conditions[a->condition],
+			   "ifindex", a->ifindex, "netns", a->netns, "mode",
 			   a->condition == HP_ATTACHED ? hp_xdp_mode_name(a->mode) : "unknown",
 			   "program_id", a->prog_id);
 	if (!fields)
@@ -100,14 +112,17 @@ static void print_text(const struct show *show)
 static int show_all(const struct hp_tool *tool, struct show *show, bool json, bool compact)
 {
 	json_t *document;
-	int err, n;
+	int err, lock, n;
+
+	err = hp_pin_lock(tool->name, &lock);
+	if (err)
+		return err;
 
 	show->attachments = json_array();
 	document = json_pack("{s:i, s:s, s:o}", "schema", 1, "tool", tool->name, "attachments",
 			     show->attachments);
-	if (!document)
-		return -ENOMEM;
-	err = hp_attachment_each(tool->name, show_one, show);
+	err = document ? hp_attachment_each(tool->name, show_one, show) : -ENOMEM;
+	close(lock);
 	n = json_array_size(show->attachments);
 	if (!err && json) {
 		json_dumpf(document, stdout, compact ? JSON_COMPACT : JSON_INDENT(2));
@@ -146,10 +161,7 @@ static int say_nothing_there(const struct hp_arguments *a, int ifindex)
 	if (a->ignore_missing)
 		return HP_EXIT_DONE;
 	if (!ifindex)
-		hp_error("nothing is loaded%s", hp_bpffs_check()
-							? ", or it can't be seen: no usable BPF "
-							  "file system at " HP_BPFFS
-							: "");
+		hp_error("nothing is loaded");
 	else if (!hp_say_held(a->interface, ifindex))
 		hp_error("nothing of ours is loaded on %s", a->interface);
 	return HP_EXIT_NOTHING;
@@ -165,6 +177,8 @@ static int show_command(const struct hp_tool *tool, const struct hp_arguments *a
 			return HP_EXIT_USAGE;
 	}
 	n = show_repeatedly(tool, show, a);
+	if (n < 0 && hp_bpffs_check())
+		return hp_fail_pins(n);
 	if (n < 0)
 		return hp_fail(n, "read what is pinned in " HP_PIN_ROOT "/%s", tool->name);
 	return n ? HP_EXIT_DONE : say_nothing_there(a, show->ifindex);

@@ -12,6 +12,7 @@ struct removal {
 	int ifindex;	       /* 0: the interface is gone */
 	char netns[32];
 	int removed;
+	int status; /* the worst exit status so far */
 };
 
 static bool is_wanted(const struct hp_attachment *a, const struct removal *r)
@@ -32,8 +33,11 @@ static int detach(const struct hp_attachment *a, void *arg)
 	if (!is_wanted(a, removal))
 		return 0;
 	err = hp_attachment_detach(a->dir);
-	if (err)
-		return err;
+	if (err) { /* and on to the next one */
+		removal->status =
+			hp_fail(err, "detach from %s and remove %s", a->interface, a->dir);
+		return 0;
+	}
 	removal->removed++;
 	if (a->condition == HP_ATTACHED)
 		printf("%s: detached\n", a->interface);
@@ -81,7 +85,9 @@ int hp_unload(const struct hp_tool *tool, const struct hp_arguments *a)
 	err = hp_attachment_each(tool->name, detach, &removal);
 	close(lock);
 	if (err)
-		return hp_fail(err, "detach");
+		return hp_fail(err, "read what is pinned in " HP_PIN_ROOT "/%s", tool->name);
+	if (removal.status)
+		return removal.status;
 	return removal.removed ? HP_EXIT_DONE : say_nothing_there(a, &removal);
 }
 
@@ -91,19 +97,19 @@ static int clean(const struct hp_attachment *a, void *arg)
 	int *cleaned = arg;
 	int err;
 
-	err = hp_attachment_recover(a->dir);
+	if (a->condition != HP_STALE && a->condition != HP_PARTIAL && a->runner != HP_RUNNER_DEAD)
+		return 0;
+	err = hp_attachment_detach(a->dir);
 	if (err)
 		return err;
+	++*cleaned;
 	if (a->condition == HP_STALE)
 		printf("%s is gone: its pins are removed\n", what);
 	else if (a->condition == HP_PARTIAL)
 		printf("%s: what a killed loader left is removed\n", what);
-	else if (a->runner == HP_RUNNER_DEAD)
-		printf("%s: its `run` was killed: detached\n", what);
 	else
-		return 0;
-	++*cleaned;
-	return hp_attachment_detach(a->dir);
+		printf("%s: its `run` was killed: detached\n", what);
+	return 0;
 }
 
 int hp_clean(const struct hp_tool *tool, const struct hp_arguments *a)

@@ -6,7 +6,7 @@
 #include <linux/if_link.h>
 #include <bpf/bpf.h>
 
-#include "hookpoint.h"
+#include "internal.h"
 
 const char *hp_xdp_mode_name(enum hp_xdp_mode mode)
 {
@@ -105,6 +105,8 @@ static int load_first(const struct hp_request *request, const struct bpf_object 
 		return HP_EXIT_DONE;
 	}
 	err = hp_xdp_attach(bpf_program__fd(program), request->ifindex, mode, &link_fd, &mode);
+	if (err == -EBUSY && hp_say_held(request->interface, request->ifindex))
+		return HP_EXIT_HELD;
 	if (err)
 		return hp_fail(err, "attach to %s in %s mode", request->interface,
 			       hp_xdp_mode_name(mode));
@@ -128,6 +130,11 @@ static int load_instead(const struct hp_request *request, const struct bpf_objec
 			 request->interface, request->ours->prog_id);
 		return HP_EXIT_HELD;
 	}
+	if (request->ours->runner == HP_RUNNER_ALIVE) {
+		hp_error("a `run` guards %s: end it before its program is replaced",
+			 request->interface);
+		return HP_EXIT_REFUSED;
+	}
 	if (request->dry_run) {
 		*did = "would replace the program";
 		return HP_EXIT_DONE;
@@ -142,8 +149,7 @@ static int load_instead(const struct hp_request *request, const struct bpf_objec
 int hp_xdp_load(const struct hp_request *request, const struct bpf_object *obj,
 		const struct bpf_program *program, enum hp_xdp_mode mode, const char **did)
 {
-	int old_fd, err;
-	bool same;
+	int same;
 
 	if (!request->ours)
 		return load_first(request, obj, program, mode, did);
@@ -153,11 +159,9 @@ int hp_xdp_load(const struct hp_request *request, const struct bpf_object *obj,
 			 request->interface, hp_xdp_mode_name(request->ours->mode));
 		return HP_EXIT_REFUSED;
 	}
-	err = hp_pin_open(request->dir, "program", &old_fd);
-	if (err)
-		return hp_fail(err, "open the program in %s", request->dir);
-	same = hp_same_program(old_fd, bpf_program__fd(program));
-	close(old_fd);
+	same = hp_attachment_matches(request->dir, obj, program);
+	if (same < 0)
+		return hp_fail(same, "compare with what is pinned in %s", request->dir);
 	if (!same)
 		return load_instead(request, obj, program, did);
 	*did = NULL;

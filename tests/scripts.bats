@@ -6,7 +6,7 @@
 
 load helpers
 
-ours='block_ports|let_through|port_rows|\.data\.ports'
+ours='block_ports|frame_counts|port_rows|\.data\.ports'
 
 # outside COMMAND...: as a person calls it, who is not in the sandbox of these tests.
 outside() { env -u HOOKPOINT_SANDBOX "$@"; }

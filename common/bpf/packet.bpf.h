@@ -52,20 +52,73 @@ static __always_inline bool advance(struct cursor *c, __u32 size)
 	return true;
 }
 
-/* IEEE 802.3, 802.1Q: the Ethernet header, up to two VLAN tags. *ethertype: network byte order. */
-static __always_inline int parse_ethernet(struct cursor *c, __be16 *ethertype)
+static __always_inline bool is_vlan_tag(__be16 ethertype)
 {
+	return ethertype == bpf_htons(ETH_P_8021Q) || ethertype == bpf_htons(ETH_P_8021AD);
+}
+
+/* A walk along more VLAN tags than anybody uses. */
+struct tag_walk {
+	struct xdp_md *ctx;
+	__u64 offset;	  /* of what ETHERTYPE tells of, from the start of the frame */
+	__be16 ethertype; /* network byte order */
+};
+
+/* Steps over one tag. 0: go on; 1: this was the last step. */
+static long skip_tag(__u32 index, struct tag_walk *walk)
+{
+	__be16 tag[2]; /* priority and VLAN, then the EtherType of what it wraps */
+
+	if (!is_vlan_tag(walk->ethertype) ||
+	    bpf_xdp_load_bytes(walk->ctx, walk->offset, tag, sizeof(tag)))
+		return 1;
+	walk->ethertype = tag[1];
+	walk->offset += sizeof(tag);
+	return 0;
+}
+
+/*
+ * Behind the second tag: the offset behind the last one, shifted by 16, and the EtherType there; 0
+ * where the frame ends before. Linux takes off any number of tags of VLAN 0, on every interface: a
+ * parser that gave up halfway would let what is behind them pass unseen.
+ */
+static __noinline __u64 skip_more_tags(struct xdp_md *ctx, __u32 offset, __u16 ethertype)
+{
+	struct tag_walk walk = { .ctx = ctx, .offset = offset, .ethertype = ethertype };
+
+	bpf_loop(16384 /* 64 KiB of them */, skip_tag, &walk, 0);
+	return is_vlan_tag(walk.ethertype) ? 0 : walk.offset << 16 | walk.ethertype;
+}
+
+/* IEEE 802.3, 802.1Q: the Ethernet header and all VLAN tags. *ethertype: network byte order. */
+static __always_inline int parse_ethernet(struct xdp_md *ctx, struct cursor *c, __be16 *ethertype)
+{
+	void *start = c->pos;
+	__u64 behind, offset;
+
 	if (!advance(c, sizeof(struct ethhdr)))
 		return -1;
 	*ethertype = *(__be16 *)(c->pos - 2);
 
 	for (int tags = 0; tags < 2; tags++) {
-		if (*ethertype != bpf_htons(ETH_P_8021Q) && *ethertype != bpf_htons(ETH_P_8021AD))
-			break;
+		if (!is_vlan_tag(*ethertype))
+			return 0;
 		if (!advance(c, 4)) /* the tag, then the EtherType of what it wraps */
 			return -1;
 		*ethertype = *(__be16 *)(c->pos - 2);
 	}
+	if (!is_vlan_tag(*ethertype))
+		return 0;
+
+	behind = skip_more_tags(ctx, c->pos - start, *ethertype);
+	offset = behind >> 16;
+	asm volatile(
+		""
+		: "+r"(offset)); /* what is limited here and what is added shall be one register */
+	if (!offset || offset > 0xf000) /* a limit that the verifier wants */
+		return -1;
+	c->pos = start + offset;
+	*ethertype = behind;
 	return 0;
 }
 

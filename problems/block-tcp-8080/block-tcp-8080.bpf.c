@@ -13,13 +13,13 @@ struct port_sets ports SEC(".data.ports") = {
 	.sets[0].words[8080 / 64] = 1ULL << (8080 % 64),
 };
 
-/* Frames that were let through: VERDICT_PASSED, VERDICT_MALFORMED. */
+/* All verdicts but VERDICT_BLOCKED, whose segments are counted by port. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2);
+	__uint(max_entries, VERDICT_BLOCKED);
 	__type(key, __u32);
 	__type(value, struct packet_count);
-} let_through SEC(".maps");
+} frame_counts SEC(".maps");
 
 /* Segments that were blocked, by port. */
 struct {
@@ -29,9 +29,10 @@ struct {
 	__type(value, struct port_row);
 } port_rows SEC(".maps");
 
-/* In place of a port. */
-#define NO_PORT	  -1
-#define MALFORMED -2
+/* In place of a port: a verdict, below zero. */
+#define NO_PORT	  (-1 - VERDICT_PASSED)
+#define MALFORMED (-1 - VERDICT_MALFORMED)
+#define HIDDEN	  (-1 - VERDICT_HIDDEN)
 
 /*
  * RFC 9293, section 3.1: the destination port. Of a first fragment 4 bytes are enough: it may be as
@@ -56,8 +57,12 @@ static __noinline long port_behind_extensions(struct xdp_md *ctx, __u64 offset, 
 	struct tcphdr tcp = {};
 	bool first;
 
+	/*
+	 * RFC 8200, section 4.5: a first fragment holds all headers. Linux accepts one that is cut
+	 * between two extension headers, and delivers the TCP header that comes in the next.
+	 */
 	if (walk_ipv6_extensions(&walk))
-		return MALFORMED;
+		return walk.t.fragment == FRAGMENT_FIRST ? HIDDEN : MALFORMED;
 	if (walk.t.protocol != IPPROTO_TCP || walk.t.fragment == FRAGMENT_LATER)
 		return NO_PORT;
 	first = walk.t.fragment == FRAGMENT_FIRST;
@@ -75,7 +80,7 @@ static __always_inline long find_port(struct xdp_md *ctx, struct cursor c)
 	__be16 ethertype;
 	bool first;
 
-	if (parse_ethernet(&c, &ethertype))
+	if (parse_ethernet(ctx, &c, &ethertype))
 		return MALFORMED;
 
 	if (ethertype == bpf_htons(ETH_P_IP)) {
@@ -118,10 +123,10 @@ static __always_inline void count_blocked(__u16 port, __u64 bytes)
 	row->segments[port % PORTS_PER_ROW]++;
 }
 
-static __always_inline void count_let_through(enum verdict verdict, __u64 bytes)
+static __always_inline void count_frame(enum verdict verdict, __u64 bytes)
 {
 	__u32 key = verdict;
-	struct packet_count *count = bpf_map_lookup_elem(&let_through, &key);
+	struct packet_count *count = bpf_map_lookup_elem(&frame_counts, &key);
 
 	if (!count)
 		return;
@@ -140,8 +145,8 @@ int block_ports(struct xdp_md *ctx)
 		count_blocked(port, bytes);
 		return XDP_DROP;
 	}
-	count_let_through(port == MALFORMED ? VERDICT_MALFORMED : VERDICT_PASSED, bytes);
-	return XDP_PASS;
+	count_frame(port < 0 ? -1 - port : VERDICT_PASSED, bytes);
+	return port == HIDDEN ? XDP_DROP : XDP_PASS;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -56,7 +56,7 @@ static int map_port_sets(const char *dir, struct port_sets **sets)
 {
 	int fd, err;
 
-	err = hp_pin_open(dir, "_data_ports", &fd);
+	err = hp_pin_open(dir, ".data.ports", &fd);
 	if (err)
 		return err;
 	err = hp_map_mmap(fd, sizeof(**sets), (void **)sets);
@@ -138,11 +138,11 @@ static int status(const struct hp_attachment *attachment, json_t *fields)
 	return 0;
 }
 
-static int count_let_through(const char *dir, struct packet_count *counts)
+static int count_frames(const char *dir, struct packet_count *counts)
 {
 	int fd, err;
 
-	err = hp_pin_open(dir, "let_through", &fd);
+	err = hp_pin_open(dir, "frame_counts", &fd);
 	if (err)
 		return err;
 	for (__u32 verdict = 0; verdict < VERDICT_BLOCKED && !err; verdict++)
@@ -187,6 +187,7 @@ static int stats(const struct hp_attachment *attachment, json_t *fields)
 		{ "passed", VERDICT_PASSED },
 		{ "blocked", VERDICT_BLOCKED },
 		{ "malformed", VERDICT_MALFORMED },
+		{ "hidden", VERDICT_HIDDEN },
 	};
 	struct packet_count counts[VERDICTS] = {}, *count;
 	json_t *verdicts = json_object(), *ports = json_array();
@@ -194,7 +195,7 @@ static int stats(const struct hp_attachment *attachment, json_t *fields)
 
 	json_object_set_new(fields, "verdicts", verdicts);
 	json_object_set_new(fields, "ports", ports);
-	err = count_let_through(attachment->dir, counts);
+	err = count_frames(attachment->dir, counts);
 	if (!err)
 		err = count_blocked(attachment->dir, &counts[VERDICT_BLOCKED], ports);
 	for (int i = 0; i < VERDICTS; i++) {

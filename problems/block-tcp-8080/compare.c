@@ -15,6 +15,7 @@
 const char *const verdict_names[VERDICTS] = {
 	[VERDICT_PASSED] = "passed",
 	[VERDICT_MALFORMED] = "malformed",
+	[VERDICT_HIDDEN] = "hidden",
 	[VERDICT_BLOCKED] = "blocked",
 };
 
@@ -23,7 +24,7 @@ struct outcome {
 	__u32 action; /* XDP_... */
 	__u16 row_wrong;
 	__u16 frame_changed;
-	struct packet_count let_through[VERDICT_BLOCKED]; /* by how much they rose */
+	struct packet_count frame_counts[VERDICT_BLOCKED]; /* by how much they rose */
 };
 
 static int refused(const char *what, int err)
@@ -67,7 +68,7 @@ int open_check(struct check *check)
 	if (!check->skel)
 		return refused("can't load the program", -errno);
 	check->program_fd = bpf_program__fd(check->skel->progs.block_ports);
-	check->let_through_fd = bpf_map__fd(check->skel->maps.let_through);
+	check->frame_counts_fd = bpf_map__fd(check->skel->maps.frame_counts);
 	check->port_rows_fd = bpf_map__fd(check->skel->maps.port_rows);
 	return 0;
 }
@@ -104,13 +105,13 @@ static int read_counts(struct check *check, struct outcome *got)
 	__u32 verdict;
 
 	for (verdict = 0; verdict < VERDICT_BLOCKED; verdict++) {
-		struct packet_count *before = &check->let_through[verdict];
-		int err = bpf_map_lookup_elem(check->let_through_fd, &verdict, check->count_slots);
+		struct packet_count *before = &check->frame_counts[verdict];
+		int err = bpf_map_lookup_elem(check->frame_counts_fd, &verdict, check->count_slots);
 
 		if (err)
-			return refused("can't read let_through", err);
-		got->let_through[verdict].packets = now->packets - before->packets;
-		got->let_through[verdict].bytes = now->bytes - before->bytes;
+			return refused("can't read frame_counts", err);
+		got->frame_counts[verdict].packets = now->packets - before->packets;
+		got->frame_counts[verdict].bytes = now->bytes - before->bytes;
 		*before = *now;
 	}
 	return 0;
@@ -139,8 +140,8 @@ static void print_outcome(const char *title, const struct outcome *outcome)
 	printf("  %-9s action %u (%s)", title, outcome->action, action);
 	for (verdict = 0; verdict < VERDICT_BLOCKED; verdict++)
 		printf(", %s +%llu/%llu", verdict_names[verdict],
-		       (unsigned long long)outcome->let_through[verdict].packets,
-		       (unsigned long long)outcome->let_through[verdict].bytes);
+		       (unsigned long long)outcome->frame_counts[verdict].packets,
+		       (unsigned long long)outcome->frame_counts[verdict].bytes);
 	printf("%s%s\n", outcome->row_wrong ? ", wrong row of port_rows" : "",
 	       outcome->frame_changed ? ", frame changed" : "");
 }
@@ -163,9 +164,9 @@ int judge_frame(struct check *check, const uint8_t *frame, size_t len)
 	int err;
 
 	check->frames[verdict]++;
-	expected.action = verdict == VERDICT_BLOCKED ? XDP_DROP : XDP_PASS;
+	expected.action = verdict >= VERDICT_HIDDEN ? XDP_DROP : XDP_PASS;
 	if (verdict != VERDICT_BLOCKED)
-		expected.let_through[verdict] = (struct packet_count){ 1, len };
+		expected.frame_counts[verdict] = (struct packet_count){ 1, len };
 
 	err = run_program(check, frame, len, &got);
 	if (!err)

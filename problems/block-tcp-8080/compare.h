@@ -22,7 +22,7 @@ extern const char *const verdict_names[VERDICTS];
 
 struct check {
 	struct block_tcp_8080 *skel;
-	int program_fd, let_through_fd, port_rows_fd;
+	int program_fd, frame_counts_fd, port_rows_fd;
 	int cpu;
 
 	/* One map value each, for all CPUs. */
@@ -33,7 +33,7 @@ struct check {
 
 	/* The oracle's port set, and what the kernel's counters must hold by now. */
 	struct port_set blocked;
-	struct packet_count let_through[VERDICT_BLOCKED];
+	struct packet_count frame_counts[VERDICT_BLOCKED];
 	struct port_row rows[PORT_ROWS];
 
 	/* The present pass: its frames, by what the oracle said, and where the next comes from. */

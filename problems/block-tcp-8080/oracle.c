@@ -12,6 +12,7 @@ enum finding {
 	FOUND_NO_PORT,
 	FOUND_PORT,
 	FOUND_MALFORMED,
+	FOUND_HIDDEN,
 };
 
 /* The unread rest of a packet. */
@@ -174,11 +175,17 @@ static enum finding read_ipv6(struct cursor packet, unsigned int *port)
 	 * only come first; elsewhere they are the receiver's to refuse, and are walked over here.
 	 */
 	for (kind = header[6]; is_extension(kind); kind = header[0]) {
+		/*
+		 * "The first fragment packet must include the header chain" (RFC 7112, section 5):
+		 * one that does not keeps the rest of it for a fragment that nobody judges.
+		 */
+		enum finding cut = first_fragment ? FOUND_HIDDEN : FOUND_MALFORMED;
+
 		if (packet.left < 2)
-			return FOUND_MALFORMED;
+			return cut;
 		header = take(&packet, extension_size(kind, packet.at[1]));
 		if (!header)
-			return FOUND_MALFORMED;
+			return cut;
 		if (kind != FRAGMENT)
 			continue;
 
@@ -200,7 +207,7 @@ static enum finding read_ipv6(struct cursor packet, unsigned int *port)
 static enum finding read_frame(const __u8 *bytes, size_t len, unsigned int *port)
 {
 	struct cursor frame = { .at = bytes, .left = len };
-	unsigned int ethertype, tags;
+	unsigned int ethertype;
 	const __u8 *header;
 
 	/* Two addresses of six bytes, then the EtherType (IEEE 802.3, clause 3.1.1). */
@@ -212,9 +219,9 @@ static enum finding read_frame(const __u8 *bytes, size_t len, unsigned int *port
 	/*
 	 * A tag takes the EtherType's place, 0x8100 for a customer's and 0x88a8 for a provider's,
 	 * and is followed by two bytes of its own and the EtherType it displaced (IEEE 802.1Q,
-	 * clause 9). Two are looked into, one of each being the use that the standard foresees.
+	 * clause 9). The standard foresees one of each, but nothing limits them.
 	 */
-	for (tags = 0; tags < 2 && (ethertype == 0x8100 || ethertype == 0x88a8); tags++) {
+	while (ethertype == 0x8100 || ethertype == 0x88a8) {
 		header = take(&frame, 4);
 		if (!header)
 			return FOUND_MALFORMED;
@@ -238,6 +245,8 @@ enum verdict oracle_judge(const __u8 *frame, size_t len, const struct port_set *
 	switch (read_frame(frame, len, &port)) {
 	case FOUND_MALFORMED:
 		return VERDICT_MALFORMED;
+	case FOUND_HIDDEN:
+		return VERDICT_HIDDEN;
 	case FOUND_PORT:
 		if (blocked->words[port / 64] >> port % 64 & 1)
 			return VERDICT_BLOCKED;

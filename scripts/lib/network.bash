@@ -14,7 +14,10 @@
 # of the machine's own is touched.
 #   enter_sandbox SCRIPT ARGUMENTS...
 enter_sandbox() {
-	[[ -z ${HOOKPOINT_SANDBOX:-} ]] || return 0
+	if [[ ${HOOKPOINT_SANDBOX:-} ]]; then
+		unset HOOKPOINT_SANDBOX # what is started in here may want a sandbox of its own
+		return
+	fi
 	if ((EUID != 0)); then
 		echo "${1##*/}: network namespaces take root: run it with sudo" >&2
 		exit 1

@@ -131,19 +131,6 @@ static void maps_a_value_into_memory(void **state)
 	close(plain);
 }
 
-static void tells_programs_apart_by_their_instructions(void **state)
-{
-	int pass = load_xdp(XDP_PASS), pass_again = load_xdp(XDP_PASS), drop = load_xdp(XDP_DROP);
-
-	(void)state;
-	assert_int_equal(hp_same_program(pass, pass_again), 1);
-	assert_int_equal(hp_same_program(pass, drop), 0);
-	assert_int_equal(hp_same_program(pass, -1), 0);
-	close(pass);
-	close(pass_again);
-	close(drop);
-}
-
 static void auto_mode_falls_back_and_reports_what_it_got(void **state)
 {
 	int fd = load_xdp(XDP_PASS), link = -1;
@@ -211,7 +198,6 @@ int main(void)
 		cmocka_unit_test(test_run_refuses_a_packet_without_an_ethernet_header),
 		cmocka_unit_test(sums_over_all_cpus),
 		cmocka_unit_test(maps_a_value_into_memory),
-		cmocka_unit_test(tells_programs_apart_by_their_instructions),
 		cmocka_unit_test(auto_mode_falls_back_and_reports_what_it_got),
 		cmocka_unit_test(nothing_pinned_is_no_failure),
 		cmocka_unit_test(explains_errors),

@@ -20,7 +20,7 @@ static __always_inline enum frame_kind kind_of(struct xdp_md *ctx)
 	struct cursor c = start_of(ctx);
 	__be16 ethertype;
 
-	if (parse_ethernet(&c, &ethertype))
+	if (parse_ethernet(ctx, &c, &ethertype))
 		return FRAME_OTHER;
 	if (ethertype == bpf_htons(ETH_P_IP))
 		return FRAME_IPV4;
