@@ -38,6 +38,19 @@ int hp_status(const struct hp_tool *tool, const struct hp_arguments *arguments);
 int hp_stats(const struct hp_tool *tool, const struct hp_arguments *arguments);
 
 /*
+ * What load and run have in common: finds out what holds the place, has the tool attach, pins. DIR:
+ * where the pins are then. RUNNER: where `run` wants the descriptor of its claim, otherwise NULL.
+ * Returns an exit status.
+ */
+int hp_place(const struct hp_tool *tool, const struct hp_arguments *a, int *runner, hp_path dir);
+
+/*
+ * Says that nothing of ours is there: on INTERFACE, which has IFINDEX, or anywhere if that is 0.
+ * Returns HP_EXIT_NOTHING.
+ */
+int hp_say_nothing(const char *interface, int ifindex);
+
+/*
  * Says why the pins can't be used (ERR from hp_pin_lock() or hp_bpffs_check()). Returns
  * HP_EXIT_REFUSED.
  */

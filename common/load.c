@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* load and run: everything around a tool's own loading that is the same for every tool. */
+/* load: everything around a tool's own loading that is the same for every tool. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -52,6 +51,15 @@ bool hp_say_held(const char *interface, int ifindex)
 		 interface, *info.name ? info.name : "without a name", state.prog_id,
 		 hp_xdp_mode_name(state.mode));
 	return true;
+}
+
+int hp_say_nothing(const char *interface, int ifindex)
+{
+	if (!ifindex)
+		hp_error("nothing is loaded");
+	else if (!hp_say_held(interface, ifindex))
+		hp_error("nothing of ours is loaded on %s", interface);
+	return HP_EXIT_NOTHING;
 }
 
 struct search {
@@ -135,10 +143,7 @@ static int claim(const struct hp_request *request, int *fd)
 	return err ? hp_fail(err, "mark %s as this process's", request->dir) : HP_EXIT_DONE;
 }
 
-/*
- * Everything that load does. RUNNER: where `run` wants the descriptor of its claim, otherwise NULL.
- */
-static int load(const struct hp_tool *tool, const struct hp_arguments *a, int *runner, hp_path dir)
+int hp_place(const struct hp_tool *tool, const struct hp_arguments *a, int *runner, hp_path dir)
 {
 	struct hp_request request = { .dry_run = a->dry_run, .replace = a->replace };
 	struct hp_attachment ours = {};
@@ -171,64 +176,5 @@ int hp_load(const struct hp_tool *tool, const struct hp_arguments *arguments)
 {
 	hp_path dir;
 
-	return load(tool, arguments, NULL, dir);
-}
-
-/* Is DIR the directory that RUNNER is open on, or another of the same name? */
-static bool is_still(const char *dir, int runner)
-{
-	struct stat ours, there;
-
-	return !fstat(runner, &ours) && !stat(dir, &there) && ours.st_ino == there.st_ino;
-}
-
-/* Waits for the signal to end, then detaches. */
-static int stand_guard(const struct hp_tool *tool, const char *dir, int runner,
-		       const sigset_t *ends)
-{
-	int lock, got, err;
-
-	if (!fflush(stdout) || errno != EPIPE)
-		sigwait(ends, &got);
-
-	err = hp_pin_lock(tool->name, &lock);
-	if (!err && !is_still(dir, runner)) {
-		close(lock);
-		puts("unloaded by somebody else in the meantime");
-		return HP_EXIT_DONE;
-	}
-	if (!err) {
-		err = hp_attachment_detach(dir);
-		close(lock);
-	}
-	if (err)
-		return hp_fail(err, "detach: `%s clean` finishes it", tool->name);
-	puts("detached");
-	return HP_EXIT_DONE;
-}
-
-int hp_run(const struct hp_tool *tool, const struct hp_arguments *arguments)
-{
-	int runner, status;
-	sigset_t ends;
-	hp_path dir;
-
-	/* Blocked, not handled: one that comes while we attach waits until we can undo it. */
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGINT);
-	sigaddset(&ends, SIGTERM);
-	if (signal(SIGHUP, SIG_DFL) == SIG_IGN)
-		signal(SIGHUP, SIG_IGN); /* nohup: a blocked signal is kept even if it is ignored */
-	else
-		sigaddset(&ends, SIGHUP);
-	signal(SIGPIPE,
-	       SIG_IGN); /* where nobody reads what we say, we end, but not without detaching */
-	sigprocmask(SIG_BLOCK, &ends, NULL);
-
-	status = load(tool, arguments, &runner, dir);
-	if (status || arguments->dry_run)
-		return status;
-	status = stand_guard(tool, dir, runner, &ends);
-	close(runner);
-	return status;
+	return hp_place(tool, arguments, NULL, dir);
 }

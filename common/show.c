@@ -156,17 +156,6 @@ static int show_repeatedly(const struct hp_tool *tool, struct show *show,
 	return n;
 }
 
-static int say_nothing_there(const struct hp_arguments *a, int ifindex)
-{
-	if (a->ignore_missing)
-		return HP_EXIT_DONE;
-	if (!ifindex)
-		hp_error("nothing is loaded");
-	else if (!hp_say_held(a->interface, ifindex))
-		hp_error("nothing of ours is loaded on %s", a->interface);
-	return HP_EXIT_NOTHING;
-}
-
 static int show_command(const struct hp_tool *tool, const struct hp_arguments *a, struct show *show)
 {
 	int n;
@@ -181,7 +170,7 @@ static int show_command(const struct hp_tool *tool, const struct hp_arguments *a
 		return hp_fail_pins(n);
 	if (n < 0)
 		return hp_fail(n, "read what is pinned in " HP_PIN_ROOT "/%s", tool->name);
-	return n ? HP_EXIT_DONE : say_nothing_there(a, show->ifindex);
+	return n || a->ignore_missing ? HP_EXIT_DONE : hp_say_nothing(a->interface, show->ifindex);
 }
 
 int hp_status(const struct hp_tool *tool, const struct hp_arguments *arguments)

@@ -49,23 +49,6 @@ static int detach(const struct hp_attachment *a, void *arg)
 	return 0;
 }
 
-static int say_nothing_there(const struct hp_arguments *a, const struct removal *removal)
-{
-	if (a->ignore_missing)
-		return HP_EXIT_DONE;
-	if (!removal->interface) {
-		hp_error("nothing is loaded");
-		return HP_EXIT_NOTHING;
-	}
-	if (!removal->ifindex) {
-		hp_interface_index(removal->interface);
-		return HP_EXIT_USAGE;
-	}
-	if (!hp_say_held(removal->interface, removal->ifindex))
-		hp_error("nothing of ours is loaded on %s", removal->interface);
-	return HP_EXIT_NOTHING;
-}
-
 int hp_unload(const struct hp_tool *tool, const struct hp_arguments *a)
 {
 	struct removal removal = { .interface = a->interface };
@@ -88,7 +71,11 @@ int hp_unload(const struct hp_tool *tool, const struct hp_arguments *a)
 		return hp_fail(err, "read what is pinned in " HP_PIN_ROOT "/%s", tool->name);
 	if (removal.status)
 		return removal.status;
-	return removal.removed ? HP_EXIT_DONE : say_nothing_there(a, &removal);
+	if (removal.removed || a->ignore_missing)
+		return HP_EXIT_DONE;
+	if (a->interface && !hp_interface_index(a->interface))
+		return HP_EXIT_USAGE;
+	return hp_say_nothing(a->interface, removal.ifindex);
 }
 
 static int clean(const struct hp_attachment *a, void *arg)
