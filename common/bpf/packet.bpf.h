@@ -4,8 +4,8 @@
  *
  * A cursor stands on the next byte to read. Each parse_*() reads one layer, moves the cursor behind
  * it and returns 0, or -1 where the layer is cut short or contradicts itself; its outputs are then
- * not to be used. Multi-byte outputs say their byte order. First kernel: 5.3; 5.18 for
- * walk_ipv6_extensions(), because of bpf_loop() and bpf_xdp_load_bytes().
+ * not to be used. Multi-byte outputs say their byte order. First kernel: 5.18, for bpf_loop() and
+ * bpf_xdp_load_bytes().
  */
 #ifndef HP_PACKET_BPF_H
 #define HP_PACKET_BPF_H
@@ -90,7 +90,10 @@ static __noinline __u64 skip_more_tags(struct xdp_md *ctx, __u32 offset, __u16 e
 	return is_vlan_tag(walk.ethertype) ? 0 : walk.offset << 16 | walk.ethertype;
 }
 
-/* IEEE 802.3, 802.1Q: the Ethernet header and all VLAN tags. *ethertype: network byte order. */
+/*
+ * IEEE 802.3, 802.1Q: the Ethernet header and all VLAN tags. *ethertype: network byte order.
+ * Returns 1 behind 60 KiB of tags: what is there can't be read, but Linux would.
+ */
 static __always_inline int parse_ethernet(struct xdp_md *ctx, struct cursor *c, __be16 *ethertype)
 {
 	void *start = c->pos;
@@ -112,11 +115,12 @@ static __always_inline int parse_ethernet(struct xdp_md *ctx, struct cursor *c, 
 
 	behind = skip_more_tags(ctx, c->pos - start, *ethertype);
 	offset = behind >> 16;
-	asm volatile(
-		""
-		: "+r"(offset)); /* what is limited here and what is added shall be one register */
-	if (!offset || offset > 0xf000) /* a limit that the verifier wants */
+	if (!offset)
 		return -1;
+	/* The verifier wants a limit, and the compiler to limit the register that it adds. */
+	asm volatile("" : "+r"(offset));
+	if (offset > 0xf000)
+		return 1;
 	c->pos = start + offset;
 	*ethertype = behind;
 	return 0;

@@ -79,9 +79,11 @@ static __always_inline long find_port(struct xdp_md *ctx, struct cursor c)
 	struct tcphdr *tcp;
 	__be16 ethertype;
 	bool first;
+	int err;
 
-	if (parse_ethernet(ctx, &c, &ethertype))
-		return MALFORMED;
+	err = parse_ethernet(ctx, &c, &ethertype);
+	if (err)
+		return err > 0 ? HIDDEN : MALFORMED;
 
 	if (ethertype == bpf_htons(ETH_P_IP)) {
 		if (parse_ipv4(&c, &t))

@@ -27,9 +27,8 @@ enum verdict {
 	VERDICT_PASSED,	   /* nothing to block in it */
 	VERDICT_MALFORMED, /* cut short or contradicting itself: left to the stack, which drops it
 			    */
-	VERDICT_HIDDEN,	 /* a fragment whose headers go on in the next one: dropped (RFC 8200, 4.5)
-			  */
-	VERDICT_BLOCKED, /* a TCP segment to a blocked port: dropped */
+	VERDICT_HIDDEN,	   /* headers that go on in the next fragment, or too far away: dropped */
+	VERDICT_BLOCKED,   /* a TCP segment to a blocked port: dropped */
 	VERDICTS
 };
 
