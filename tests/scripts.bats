@@ -49,7 +49,7 @@ one_line() {
 	assert_line --regexp '^  blocked +2 +148$'
 	refute_output --partial $'\e' # no colour where there is no terminal
 	nothing_left "$before"
-	run pgrep -f 'http.server --bind :: --directory /run/www'
+	run pgrep -f 'http.server --bind :: --directory /run/'
 	assert_failure
 }
 
@@ -62,7 +62,7 @@ one_line() {
 	wait $! && status=0 || status=$?
 	assert_equal "$status" 130
 	nothing_left "$before"
-	run pgrep -f 'http.server --bind :: --directory /run/www'
+	run pgrep -f 'http.server --bind :: --directory /run/'
 	assert_failure
 }
 

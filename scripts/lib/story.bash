@@ -38,7 +38,7 @@ begin() {
 # serve PORT TEXT: a web server on host "server" that answers with TEXT.
 serve() {
 	local dir
-	dir=$(mktemp -d /run/www.XXXX)
+	dir=$(mktemp -d -p /run)
 	echo "$2" >"$dir/index.html"
 	server python3 -m http.server --bind :: --directory "$dir" "$1" >/dev/null 2>&1 3>&- &
 	wait_for server curl -s "http://127.0.0.1:$1/"
