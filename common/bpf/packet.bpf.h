@@ -4,8 +4,12 @@
  *
  * A cursor stands on the next byte to read. Each parse_*() reads one layer, moves the cursor behind
  * it and returns 0, or -1 where the layer is cut short or contradicts itself; its outputs are then
- * not to be used. Multi-byte outputs say their byte order. First kernel: 5.18, for bpf_loop() and
- * bpf_xdp_load_bytes().
+ * not to be used. Multi-byte outputs say their byte order.
+ *
+ * For programs at the XDP hook; with PACKET_IS_SKB defined before this is included, for those at
+ * tc. There a packet's bytes needn't lie in one piece, so that a cursor reaches only its beginning:
+ * walk with offsets instead. First kernel: 5.18 at XDP, for bpf_xdp_load_bytes(); 5.17 at tc, for
+ * bpf_loop().
  */
 #ifndef HP_PACKET_BPF_H
 #define HP_PACKET_BPF_H
@@ -18,6 +22,15 @@
 #include <stdbool.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+
+/* What a program gets, and how to copy SIZE bytes from an offset of its packet: 0, or negative. */
+#ifdef PACKET_IS_SKB
+typedef struct __sk_buff packet_ctx;
+#define load_bytes bpf_skb_load_bytes
+#else
+typedef struct xdp_md packet_ctx;
+#define load_bytes bpf_xdp_load_bytes
+#endif
 
 struct cursor {
 	void *pos;  /* the next byte */
@@ -38,7 +51,7 @@ struct transport {
 	enum fragment fragment;
 };
 
-static __always_inline struct cursor start_of(const struct xdp_md *ctx)
+static __always_inline struct cursor start_of(const packet_ctx *ctx)
 {
 	return (struct cursor){ (void *)(long)ctx->data, (void *)(long)ctx->data_end, 0 };
 }
@@ -57,9 +70,9 @@ static __always_inline bool is_vlan_tag(__be16 ethertype)
 	return ethertype == bpf_htons(ETH_P_8021Q) || ethertype == bpf_htons(ETH_P_8021AD);
 }
 
-/* A walk along more VLAN tags than anybody uses. */
+/* A walk along VLAN tags, more of them than anybody uses. */
 struct tag_walk {
-	struct xdp_md *ctx;
+	packet_ctx *ctx;
 	__u64 offset;	  /* of what ETHERTYPE tells of, from the start of the frame */
 	__be16 ethertype; /* network byte order */
 };
@@ -70,7 +83,7 @@ static long skip_tag(__u32 index, struct tag_walk *walk)
 	__be16 tag[2]; /* priority and VLAN, then the EtherType of what it wraps */
 
 	if (!is_vlan_tag(walk->ethertype) ||
-	    bpf_xdp_load_bytes(walk->ctx, walk->offset, tag, sizeof(tag)))
+	    load_bytes(walk->ctx, walk->offset, tag, sizeof(tag)))
 		return 1;
 	walk->ethertype = tag[1];
 	walk->offset += sizeof(tag);
@@ -78,11 +91,11 @@ static long skip_tag(__u32 index, struct tag_walk *walk)
 }
 
 /*
- * Behind the second tag: the offset behind the last one, shifted by 16, and the EtherType there; 0
+ * From the tag at OFFSET: the offset behind the last one, shifted by 16, and the EtherType there; 0
  * where the frame ends before. Linux takes off any number of tags of VLAN 0, on every interface: a
  * parser that gave up halfway would let what is behind them pass unseen.
  */
-static __noinline __u64 skip_more_tags(struct xdp_md *ctx, __u32 offset, __u16 ethertype)
+static __noinline __u64 skip_tags(packet_ctx *ctx, __u32 offset, __u16 ethertype)
 {
 	struct tag_walk walk = { .ctx = ctx, .offset = offset, .ethertype = ethertype };
 
@@ -94,7 +107,7 @@ static __noinline __u64 skip_more_tags(struct xdp_md *ctx, __u32 offset, __u16 e
  * IEEE 802.3, 802.1Q: the Ethernet header and all VLAN tags. *ethertype: network byte order.
  * Returns 1 behind 60 KiB of tags: what is there can't be read, but Linux would.
  */
-static __always_inline int parse_ethernet(struct xdp_md *ctx, struct cursor *c, __be16 *ethertype)
+static __always_inline int parse_ethernet(packet_ctx *ctx, struct cursor *c, __be16 *ethertype)
 {
 	void *start = c->pos;
 	__u64 behind, offset;
@@ -113,7 +126,7 @@ static __always_inline int parse_ethernet(struct xdp_md *ctx, struct cursor *c, 
 	if (!is_vlan_tag(*ethertype))
 		return 0;
 
-	behind = skip_more_tags(ctx, c->pos - start, *ethertype);
+	behind = skip_tags(ctx, c->pos - start, *ethertype);
 	offset = behind >> 16;
 	if (!offset)
 		return -1;
@@ -126,6 +139,16 @@ static __always_inline int parse_ethernet(struct xdp_md *ctx, struct cursor *c, 
 	return 0;
 }
 
+/* RFC 791, section 3.1: from an IPv4 header's flags and offset (network byte order). */
+static __always_inline enum fragment ipv4_fragment(__be16 frag_off)
+{
+	frag_off &= bpf_htons(0x3fff); /* without "don't fragment" */
+	if (!frag_off)
+		return FRAGMENT_NONE;
+	/* 13 bits of offset, or only the flag "more fragments" */
+	return frag_off & bpf_htons(0x1fff) ? FRAGMENT_LATER : FRAGMENT_FIRST;
+}
+
 /*
  * RFC 791: the IPv4 header and its options. A total length of 0 is Linux's BIG TCP (kernel 6.3):
  * such a packet ends where its frame does.
@@ -134,7 +157,6 @@ static __always_inline int parse_ipv4(struct cursor *c, struct transport *t)
 {
 	struct iphdr *ip = c->pos;
 	__u64 held = c->end - c->pos, header, total;
-	__be16 fragment;
 
 	if (!advance(c, sizeof(*ip)) || ip->version != 4 || ip->ihl < 5)
 		return -1;
@@ -148,10 +170,7 @@ static __always_inline int parse_ipv4(struct cursor *c, struct transport *t)
 	c->left = total - header;
 
 	t->protocol = ip->protocol;
-	t->fragment = FRAGMENT_NONE;
-	fragment = ip->frag_off & bpf_htons(0x3fff); /* without "don't fragment" */
-	if (fragment) /* 13 bits of offset, or only the flag "more fragments" */
-		t->fragment = fragment & bpf_htons(0x1fff) ? FRAGMENT_LATER : FRAGMENT_FIRST;
+	t->fragment = ipv4_fragment(ip->frag_off);
 	return 0;
 }
 
@@ -186,7 +205,7 @@ static __always_inline bool is_ipv6_extension(__u8 protocol)
 
 /* A walk along the extension headers of an IPv6 packet, and where it has come to. */
 struct extension_walk {
-	struct xdp_md *ctx;
+	packet_ctx *ctx;
 	__u64 offset;	    /* of the header, from the start of the frame */
 	__u64 left;	    /* bytes from there to the end of the packet */
 	struct transport t; /* protocol: the header's kind */
@@ -203,7 +222,7 @@ static long skip_extension(__u32 index, struct extension_walk *walk)
 	if (!is_ipv6_extension(protocol))
 		return 1;
 	walk->malformed = true;
-	if (walk->left < 8 || bpf_xdp_load_bytes(walk->ctx, walk->offset, header, sizeof(header)))
+	if (walk->left < 8 || load_bytes(walk->ctx, walk->offset, header, sizeof(header)))
 		return 1;
 
 	if (protocol == IPPROTO_FRAGMENT)
