@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Attachments. The pins of one are a directory that holds the link, the programs and maps, and
- * symbolic links as notes; while its program is being replaced, a second one stands beside it, with
- * BESIDE behind its name.
+ * Attachments. The pins of one are a directory that holds the programs and maps, what binds them to
+ * the interface (see binding.c), and symbolic links as notes; while its program is being replaced, a
+ * second one stands beside it, with BESIDE behind its name.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -20,64 +20,71 @@
 
 #define BESIDE "+new"
 
-static int pin_object(const char *dir, const struct bpf_object *obj)
+void hp_attachment_beside(hp_path beside, const char *dir)
+{
+	snprintf(beside, sizeof(hp_path), "%s" BESIDE, dir);
+}
+
+/* Pins FD, or what has that name in SIBLING. */
+static int pin_one(const char *dir, const char *name, int fd, const char *sibling)
+{
+	int err, shared;
+
+	if (!sibling)
+		return hp_pin_fd(dir, name, fd);
+	err = hp_pin_open(sibling, name, &shared);
+	if (err)
+		return err;
+	err = hp_pin_fd(dir, name, shared);
+	close(shared);
+	return err;
+}
+
+static int pin_object(const char *dir, const struct bpf_object *obj, const char *sibling)
 {
 	struct bpf_program *program;
 	struct bpf_map *map;
-	int err;
+	int err = 0;
 
 	bpf_object__for_each_program(program, obj) {
-		err = hp_pin_fd(dir, bpf_program__name(program), bpf_program__fd(program));
+		err = pin_one(dir, bpf_program__name(program), bpf_program__fd(program), sibling);
 		if (err)
 			return err;
 	}
 	bpf_object__for_each_map(map, obj) {
-		err = hp_pin_fd(dir, bpf_map__name(map), bpf_map__fd(map));
+		err = pin_one(dir, bpf_map__name(map), bpf_map__fd(map), sibling);
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
-int hp_attachment_pin(const char *dir, const char *interface, const struct bpf_object *obj,
-		      const struct bpf_program *program, int link_fd)
+int hp_attachment_pin(const char *dir, const char *interface, int ifindex,
+		      const struct bpf_object *obj, const struct bpf_program *program,
+		      const char *sibling)
 {
-	char netns[32];
+	char netns[32], index[16];
 	int err;
 
 	if (mkdir(dir, 0700))
 		return -errno;
 	hp_read_note("/proc/self/ns", "net", netns, sizeof(netns));
+	snprintf(index, sizeof(index), "%d", ifindex);
 	err = hp_note(dir, "interface", interface);
+	if (!err)
+		err = hp_note(dir, "ifindex", index);
 	if (!err)
 		err = hp_note(dir, "netns", netns);
 	if (!err)
 		err = hp_note(dir, "program", bpf_program__name(program));
 	if (!err)
-		err = pin_object(dir, obj);
-	if (!err)
-		err = hp_pin_fd(dir, "link", link_fd);
+		err = pin_object(dir, obj, sibling);
 	if (err)
 		hp_pin_remove(dir);
 	return err;
 }
 
-/* What the link pinned in DIR says of itself. */
-static int link_info(const char *dir, struct bpf_link_info *info)
-{
-	__u32 size = sizeof(*info);
-	int fd, err;
-
-	err = hp_pin_open(dir, "link", &fd);
-	if (err)
-		return err;
-	memset(info, 0, sizeof(*info));
-	err = bpf_obj_get_info_by_fd(fd, info, &size);
-	close(fd);
-	return err;
-}
-
-static int program_id(const char *dir, __u32 *id)
+int hp_program_id(const char *dir, __u32 *id)
 {
 	struct bpf_prog_info info = {};
 	__u32 size = sizeof(info);
@@ -95,24 +102,23 @@ static int program_id(const char *dir, __u32 *id)
 
 int hp_attachment_recover(const char *dir)
 {
-	struct bpf_link_info info;
+	struct hp_binding binding;
 	hp_path beside;
 	__u32 id;
 	int err;
 
-	snprintf(beside, sizeof(beside), "%s" BESIDE, dir);
+	hp_attachment_beside(beside, dir);
 	if (access(beside, F_OK))
 		return 0;
-	/* Which of the two the link runs tells how far the replacing had come. The link is pinned
-	 * last. */
-	err = link_info(beside, &info);
+	/* Which of the two is attached tells how far the replacing had come. */
+	err = hp_binding_read(beside, &binding);
 	if (err == -ENOENT)
 		return hp_pin_remove(beside);
 	if (!err)
-		err = program_id(beside, &id);
+		err = hp_program_id(beside, &id);
 	if (err)
 		return err;
-	if (id == info.prog_id && renameat2(AT_FDCWD, beside, AT_FDCWD, dir, RENAME_EXCHANGE))
+	if (id == binding.prog_id && renameat2(AT_FDCWD, beside, AT_FDCWD, dir, RENAME_EXCHANGE))
 		return -errno;
 	return hp_pin_remove(beside);
 }
@@ -123,9 +129,9 @@ static int same_program(const char *dir, const struct bpf_program *program)
 	__u32 size = sizeof(info), other_size = sizeof(other);
 	int fd, err;
 
-	err = hp_pin_open(dir, "program", &fd);
+	err = hp_pin_open(dir, bpf_program__name(program), &fd);
 	if (err)
-		return err;
+		return err == -ENOENT ? 0 : err;
 	err = bpf_obj_get_info_by_fd(fd, &other, &other_size);
 	close(fd);
 	if (!err)
@@ -151,86 +157,50 @@ static int same_map(const char *dir, const struct bpf_map *map)
 	       info.max_entries == bpf_map__max_entries(map);
 }
 
-int hp_attachment_matches(const char *dir, const struct bpf_object *obj,
-			  const struct bpf_program *program)
+int hp_attachment_matches(const char *dir, const struct bpf_object *obj)
 {
+	struct bpf_program *program;
 	struct bpf_map *map;
-	int same = same_program(dir, program);
+	int same = 1;
 
+	bpf_object__for_each_program(program, obj) {
+		if (same == 1)
+			same = same_program(dir, program);
+	}
 	bpf_object__for_each_map(map, obj) {
-		if (same != 1)
-			break;
-		same = same_map(dir, map);
+		if (same == 1)
+			same = same_map(dir, map);
 	}
 	return same;
 }
 
-int hp_attachment_detach(const char *dir)
+int hp_attachment_detach(const char *dir, hp_forget forget)
 {
-	int fd, err;
-
-	err = hp_attachment_recover(dir);
-	if (err)
-		return err;
-	err = hp_pin_open(dir, "link", &fd);
-	if (!err) {
-		/* Removing the last pin would detach too, but only some time later. */
-		err = bpf_link_detach(fd);
-		close(fd);
-		if (err == -ENOLINK)
-			err = 0;
-	} else if (err == -ENOENT) {
-		err = 0;
-	}
-	return err ? err : hp_pin_remove(dir);
-}
-
-int hp_attachment_replace(const char *dir, const struct bpf_object *obj,
-			  const struct bpf_program *program)
-{
-	LIBBPF_OPTS(bpf_link_update_opts, options, .flags = BPF_F_REPLACE);
-	char interface[IF_NAMESIZE];
-	int link_fd, old_fd, err, settled;
-	hp_path beside;
-
-	err = hp_pin_open(dir, "link", &link_fd);
-	if (err)
-		return err;
-	err = hp_pin_open(dir, "program", &old_fd);
-	if (err)
-		goto out_link;
-	snprintf(beside, sizeof(beside), "%s" BESIDE, dir);
-	hp_read_note(dir, "interface", interface, sizeof(interface));
-	err = hp_attachment_pin(beside, interface, obj, program, link_fd);
-	if (err)
-		goto out_old;
-
-	options.old_prog_fd = old_fd; /* and nothing that somebody else may have put there by now */
-	err = bpf_link_update(link_fd, bpf_program__fd(program), &options);
-	settled = hp_attachment_recover(dir);
-	err = err ? err : settled;
-out_old:
-	close(old_fd);
-out_link:
-	close(link_fd);
-	return err;
-}
-
-/* Is the interface that the link tells of here, in this network namespace, with that program? */
-static int locate(const struct bpf_link_info *info, struct hp_attachment *a)
-{
-	struct hp_xdp_state state;
+	char ifindex[16];
 	int err;
 
-	err = hp_xdp_query(info->xdp.ifindex, &state);
+	err = hp_attachment_recover(dir);
+	if (!err)
+		err = hp_binding_detach(dir);
 	if (err)
 		return err;
-	a->condition = HP_ELSEWHERE;
-	if (state.prog_id != info->prog_id || !if_indextoname(info->xdp.ifindex, a->interface))
-		return 0;
-	a->condition = HP_ATTACHED;
-	a->mode = state.mode;
-	return 0;
+	hp_read_note(dir, "ifindex", ifindex, sizeof(ifindex));
+	if (forget && *ifindex)
+		forget(dir, atoi(ifindex));
+	return hp_pin_remove(dir);
+}
+
+int hp_attachment_replace(const char *dir)
+{
+	hp_path beside;
+	int err, settled;
+
+	hp_attachment_beside(beside, dir);
+	err = hp_binding_copy(dir, beside);
+	if (!err)
+		err = hp_binding_update(dir, beside);
+	settled = hp_attachment_recover(dir);
+	return err ? err : settled;
 }
 
 /* A `run` holds the lock of its attachment's directory as long as it lives. */
@@ -284,30 +254,46 @@ err:
 	return err;
 }
 
-static int read_attachment(const char *dir, struct hp_attachment *a)
+/* What the binding of the attachment in A->dir says. */
+static int read_binding(struct hp_attachment *a)
 {
-	struct bpf_link_info info;
+	struct hp_binding binding;
+	__u32 id;
 	int err;
 
+	a->condition = HP_PARTIAL;
+	err = hp_binding_read(a->dir, &binding);
+	if (err == -ENOENT)
+		return 0;
+	if (!err)
+		err = hp_program_id(a->dir, &id);
+	if (err) /* not to be taken for "nothing is attached": that would be cleaned away */
+		return err;
+	if (!binding.ifindex) {
+		a->condition = HP_STALE;
+		return 0;
+	}
+	if (binding.prog_id != id) /* a filter of somebody else's, where ours was */
+		return 0;
+	a->condition = HP_ELSEWHERE;
+	a->ifindex = binding.ifindex;
+	a->prog_id = binding.prog_id;
+	if (!binding.here || !if_indextoname(binding.ifindex, a->interface))
+		return 0;
+	a->condition = HP_ATTACHED;
+	a->mode = binding.mode;
+	a->direction = binding.direction;
+	return 0;
+}
+
+static int read_attachment(const char *dir, struct hp_attachment *a)
+{
 	memset(a, 0, sizeof(*a));
 	snprintf(a->dir, sizeof(a->dir), "%s", dir);
 	hp_read_note(dir, "interface", a->interface, sizeof(a->interface));
 	hp_read_note(dir, "netns", a->netns, sizeof(a->netns));
 	a->runner = find_runner(dir);
-	err = link_info(dir, &info);
-	if (err == -ENOENT) {
-		a->condition = HP_PARTIAL;
-		return 0;
-	}
-	if (err) /* not to be taken for "no link": that would be cleaned away */
-		return err;
-	if (!info.xdp.ifindex) {
-		a->condition = HP_STALE;
-		return 0;
-	}
-	a->ifindex = info.xdp.ifindex;
-	a->prog_id = info.prog_id;
-	return locate(&info, a);
+	return read_binding(a);
 }
 
 static int is_attachment(const struct dirent *entry)

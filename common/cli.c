@@ -14,6 +14,9 @@ enum {
 	STATUS = 1 << 3,
 	STATS = 1 << 4,
 	CLEAN = 1 << 5,
+	EVENTS = 1 << 6,
+	FILL = 1 << 7,
+	ALL_COMMANDS = (1 << 8) - 1,
 };
 
 static const struct command {
@@ -28,7 +31,11 @@ static const struct command {
 	{ "stats", STATS, "counters, summed over CPUs", hp_stats },
 	{ "run", RUN, "like load, in the foreground: Ctrl-C detaches", hp_run },
 	{ "clean", CLEAN, "remove whatever a killed loader left behind", hp_clean },
+	{ "events", EVENTS, "what the program reports, as it happens, until Ctrl-C", hp_events },
+	{ "fill", FILL, "give a program that `tc` or `ip` attached what it needs", hp_fill },
 };
+
+#define COMMANDS (sizeof(commands) / sizeof(*commands))
 
 enum { ALL = 'a', IGNORE_MISSING = 0x100, REPLACE };
 
@@ -36,8 +43,9 @@ static const struct {
 	struct argp_option option;
 	unsigned int commands;
 } common_options[] = {
-	{ { "interface", 'i', "IF", 0, "The network interface", 0 },
-	  LOAD | RUN | UNLOAD | STATUS | STATS },
+	{ { "interface", 'i', "IF", 0,
+	    "The network interface; repeat for more. all: every one that has an address", 0 },
+	  LOAD | RUN | UNLOAD | STATUS | STATS | EVENTS | FILL },
 	{ { "all", ALL, NULL, 0, "Everything that this tool attached, in every network namespace",
 	    0 },
 	  UNLOAD },
@@ -47,11 +55,11 @@ static const struct {
 	  LOAD | RUN },
 	{ { "ignore-missing", IGNORE_MISSING, NULL, 0, "Nothing there is no failure", 0 },
 	  UNLOAD | STATUS | STATS },
-	{ { "json", 'j', NULL, 0, "JSON, for scripts", 0 }, STATUS | STATS },
+	{ { "json", 'j', NULL, 0, "JSON, for scripts", 0 }, STATUS | STATS | EVENTS },
 	{ { "watch", 'w', "SECONDS", 0, "Again every so many seconds, until Ctrl-C", 0 }, STATS },
 	{ { "verbose", 'v', NULL, 0, "libbpf's messages too", 0 },
-	  LOAD | RUN | UNLOAD | STATUS | STATS | CLEAN },
-	{ { "help", 'h', NULL, 0, "This help", -1 }, LOAD | RUN | UNLOAD | STATUS | STATS | CLEAN },
+	  ALL_COMMANDS },
+	{ { "help", 'h', NULL, 0, "This help", -1 }, ALL_COMMANDS },
 };
 
 #define COMMON_OPTIONS (sizeof(common_options) / sizeof(*common_options))
@@ -71,6 +79,11 @@ error_t hp_usage(const char *format, ...)
 	va_end(args);
 	hp_error("%s (see `%s help`)", text, program_invocation_short_name);
 	return EINVAL;
+}
+
+bool hp_means_all(const struct hp_arguments *a)
+{
+	return a->n_interfaces == 1 && !strcmp(a->interfaces[0], "all");
 }
 
 static error_t parse_seconds(const char *text, double *seconds)
@@ -97,9 +110,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 			state->child_inputs[0] = parse->tool->input;
 		return 0;
 	case 'i':
-		if (a->interface)
-			return hp_usage("one interface at a time: %s or %s", a->interface, arg);
-		a->interface = arg;
+		a->interfaces[a->n_interfaces++] = arg;
 		return 0;
 	case ALL:
 		a->all = true;
@@ -146,11 +157,12 @@ static int perform(const struct hp_tool *tool, const struct command *command, in
 	struct argp_child children[] = { { tool->options, 0, NULL, 0 }, {} };
 	struct argp argp = { .options = options, .parser = parse_common, .doc = command->summary };
 	struct parse parse = { .tool = tool };
-	char name[128];
+	char name[128], *interfaces[argc];
 	int err;
 
+	parse.arguments.interfaces = interfaces;
 	select_options(command->bit, options);
-	if (command->bit & (LOAD | RUN) && tool->options)
+	if (command->bit & (LOAD | RUN | FILL) && tool->options)
 		argp.children = children;
 	snprintf(name, sizeof(name), "%s %s", program_invocation_short_name, command->word);
 	argv[0] = name;
@@ -163,6 +175,12 @@ static int perform(const struct hp_tool *tool, const struct command *command, in
 	return command->perform(tool, &parse.arguments);
 }
 
+/* Some commands are of some tools only. */
+static bool has_command(const struct hp_tool *tool, const struct command *command)
+{
+	return (command->bit != EVENTS || tool->events) && (command->bit != FILL || tool->fill);
+}
+
 static int help(const struct hp_tool *tool)
 {
 	struct argp_option options[COMMON_OPTIONS + 1];
@@ -171,12 +189,13 @@ static int help(const struct hp_tool *tool)
 	char name[] = "";
 
 	printf("%s: %s\n\nUsage:\n", tool->name, tool->summary);
-	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
-		printf("  %s %-8s %s\n", tool->name, commands[i].word, commands[i].summary);
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (has_command(tool, &commands[i]))
+			printf("  %s %-8s %s\n", tool->name, commands[i].word, commands[i].summary);
 	printf("  %s help | version\n\nOptions (`%s COMMAND -h` tells which of them go with it):\n",
 	       tool->name, tool->name);
 	fflush(stdout);
-	select_options(LOAD | RUN | UNLOAD | STATUS | STATS | CLEAN, options);
+	select_options(ALL_COMMANDS, options);
 	argp_help(&argp, stdout, ARGP_HELP_LONG, name);
 	printf("\nExit status: 0 done, or already so; 1 usage; 2 the kernel or the system "
 	       "refused;\n"
@@ -197,8 +216,8 @@ static int dispatch(const struct hp_tool *tool, int argc, char **argv)
 		hp_usage("what is to be done? load, unload, status, stats, run or clean");
 		return HP_EXIT_USAGE;
 	}
-	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
-		if (!strcmp(argv[1], commands[i].word))
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (has_command(tool, &commands[i]) && !strcmp(argv[1], commands[i].word))
 			return perform(tool, &commands[i], argc - 1, argv + 1);
 
 	if (!is_one_of(argv[1], "help", "--help", "-h") &&
@@ -214,6 +233,21 @@ static int dispatch(const struct hp_tool *tool, int argc, char **argv)
 		return help(tool);
 	printf("%s %s (libbpf %s)\n", tool->name, HP_VERSION, libbpf_version_string());
 	return HP_EXIT_DONE;
+}
+
+int hp_fill(const struct hp_tool *tool, const struct hp_arguments *a)
+{
+	int ifindex, status = HP_EXIT_DONE;
+
+	if (!a->n_interfaces) {
+		hp_usage("which interface? -i IF");
+		return HP_EXIT_USAGE;
+	}
+	for (size_t i = 0; i < a->n_interfaces && !status; i++) {
+		ifindex = hp_interface_index(a->interfaces[i]);
+		status = ifindex ? tool->fill(a->interfaces[i], ifindex) : HP_EXIT_USAGE;
+	}
+	return status;
 }
 
 int hp_main(const struct hp_tool *tool, int argc, char **argv)

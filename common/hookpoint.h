@@ -65,26 +65,40 @@ int hp_fail(int err, const char *format, ...) __attribute__((format(printf, 2, 3
  */
 void hp_explain(int err, char *text, size_t size);
 
-/* ---- XDP ------------------------------------------------------------------------------------- */
+/* ---- XDP and tc ------------------------------------------------------------------------------ */
 
-enum hp_xdp_mode {
-	HP_XDP_AUTO, /* native, or generic where the driver refuses */
-	HP_XDP_NATIVE,
-	HP_XDP_GENERIC,
-	HP_XDP_OFFLOADED, /* reported, never asked for */
+/* How a program is attached. */
+enum hp_mode {
+	HP_AUTO,      /* XDP: native, or generic where the driver refuses */
+	HP_NATIVE,    /* XDP, in the driver */
+	HP_GENERIC,   /* XDP, behind the driver */
+	HP_OFFLOADED, /* XDP, in the network card: reported, never asked for */
+	HP_TCX,	      /* tc, by a link. First kernel: 6.6 */
+	HP_CLSACT,    /* tc, as a filter of the qdisc clsact. First kernel: 4.5 */
 };
+
+const char *hp_mode_name(enum hp_mode mode);
+
+/* Which way the packets go that a program at tc sees. */
+enum hp_direction {
+	HP_EGRESS,
+	HP_INGRESS,
+};
+
+const char *hp_direction_name(enum hp_direction direction);
+
+/* Reads "egress" or "ingress" for a parser of options. EINVAL, having said what is wrong. */
+error_t hp_tc_parse_direction(const char *arg, enum hp_direction *direction);
 
 /* What an interface's XDP hook holds. */
 struct hp_xdp_state {
 	__u32 prog_id; /* 0: nothing */
-	enum hp_xdp_mode mode;
+	enum hp_mode mode;
 };
-
-const char *hp_xdp_mode_name(enum hp_xdp_mode mode);
 
 /* Reads "auto", "native" or "generic" for a parser of options. EINVAL, having said what is wrong.
  */
-error_t hp_xdp_parse_mode(const char *arg, enum hp_xdp_mode *mode);
+error_t hp_xdp_parse_mode(const char *arg, enum hp_mode *mode);
 
 /*
  * Asks the kernel what is attached to an interface of this network namespace. One that isn't there
@@ -99,8 +113,8 @@ int hp_xdp_query(int ifindex, struct hp_xdp_state *state);
  * driver can't run XDP, or not with these settings (MTU, offloads, queues). First kernel: 5.9. AUTO
  * falls back to generic, and says so with hp_info().
  */
-int hp_xdp_attach(int prog_fd, int ifindex, enum hp_xdp_mode mode, int *link_fd,
-		  enum hp_xdp_mode *got);
+int hp_xdp_attach(int prog_fd, int ifindex, enum hp_mode mode, int *link_fd,
+		  enum hp_mode *got);
 
 /* ---- pins ------------------------------------------------------------------------------------ */
 
@@ -148,28 +162,33 @@ struct hp_attachment {
 	char netns[32];		     /* as in readlink /proc/self/ns/net, when it was attached */
 	__u32 ifindex;		     /* 0 unless attached, here or elsewhere */
 	__u32 prog_id;		     /* 0 unless attached, here or elsewhere */
-	enum hp_xdp_mode mode;	     /* only if HP_ATTACHED */
+	enum hp_mode mode;	     /* only if HP_ATTACHED */
+	enum hp_direction direction; /* only of HP_TCX and HP_CLSACT */
 	enum hp_runner runner;
 };
 
 /*
- * Pins one attachment, whole or not at all: OBJ's programs and maps under their names (with '.' as
- * '_'), then LINK_FD as "link". Symbolic links tell people and the library what it is: "interface",
- * "netns", and "program", which leads to the pin of PROGRAM, the one that the link runs. -EEXIST:
- * DIR exists.
+ * Pins in DIR, which it makes, what an attachment consists of, but for the attachment itself: the
+ * programs and maps of OBJ under their names (with '.' as '_'), and symbolic links that tell people
+ * and the library what they are for: "interface", "ifindex", "netns", and "program", which leads to
+ * the pin of PROGRAM, the one that is to run. SIBLING: the directory of another attachment of the
+ * same version whose programs and maps are to be shared, or NULL. -EEXIST: DIR exists.
  */
-int hp_attachment_pin(const char *dir, const char *interface, const struct bpf_object *obj,
-		      const struct bpf_program *program, int link_fd);
+int hp_attachment_pin(const char *dir, const char *interface, int ifindex,
+		      const struct bpf_object *obj, const struct bpf_program *program,
+		      const char *sibling);
 
 /*
- * Puts OBJ and its PROGRAM in the place of what is pinned in DIR: all of it changes with one
- * bpf_link_update(), and then the pins follow. A loader that is killed in between leaves a link
- * that runs the old or the new program, and the rest to hp_attachment_recover(). -EPERM or -EINVAL:
- * DIR's program isn't what its link runs. First kernel: 5.16, for renameat2(RENAME_EXCHANGE) on
- * bpffs.
+ * Runs what is pinned in BESIDE (see hp_attachment_beside()) in the place of what is pinned in DIR:
+ * all of it changes with one system call, and then the pins follow. A loader that is killed in
+ * between leaves an attachment that runs the old or the new program, and the rest to
+ * hp_attachment_recover(). -EPERM, -EINVAL or -EBUSY: DIR's program isn't what is attached. First
+ * kernel: 5.16, for renameat2(RENAME_EXCHANGE) on bpffs.
  */
-int hp_attachment_replace(const char *dir, const struct bpf_object *obj,
-			  const struct bpf_program *program);
+int hp_attachment_replace(const char *dir);
+
+/* Where hp_attachment_pin() is to pin what is to replace what is in DIR. */
+void hp_attachment_beside(hp_path beside, const char *dir);
 
 /* Finishes what a hp_attachment_replace() that was killed began in DIR. Nothing to finish: 0. */
 int hp_attachment_recover(const char *dir);
@@ -184,14 +203,17 @@ int hp_attachment_claim(const char *dir, int *fd);
 int hp_attachment_release(const char *dir);
 
 /*
- * Is what DIR holds the same version as the loaded OBJ: a program with PROGRAM's instructions (the
- * kernel's tag), and maps of the same names and sizes? 1: yes, 0: no, or a negative errno.
+ * Is what DIR holds the same version as the loaded OBJ: programs with the same instructions (the
+ * kernel's tags), and maps of the same names and sizes? 1: yes, 0: no, or a negative errno.
  */
-int hp_attachment_matches(const char *dir, const struct bpf_object *obj,
-			  const struct bpf_program *program);
+int hp_attachment_matches(const char *dir, const struct bpf_object *obj);
 
-/* Detaches at once, then removes the pins. What is already detached: 0. */
-int hp_attachment_detach(const char *dir);
+/*
+ * Detaches at once, calls FORGET (NULL: nothing) with DIR and the interface's index, then removes
+ * the pins. What is already detached: 0.
+ */
+typedef void (*hp_forget)(const char *dir, __u32 ifindex);
+int hp_attachment_detach(const char *dir, hp_forget forget);
 
 /*
  * Calls EACH with every attachment of TOOL, in the order of their names; EACH returns 0 to go on,
@@ -199,6 +221,44 @@ int hp_attachment_detach(const char *dir);
  */
 typedef int (*hp_each_attachment)(const struct hp_attachment *attachment, void *arg);
 int hp_attachment_each(const char *tool, hp_each_attachment each, void *arg);
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+/* What a tool's program puts into a ring buffer, for the command `events`. */
+struct hp_event_source {
+	const char *map; /* the name of the ring buffer */
+	/* The interface that a record is about. */
+	__u32 (*ifindex)(const void *record);
+	/* Prints one record to standard output: a line of text, or of JSON. */
+	void (*print)(const void *record, size_t size, bool json);
+	/* How many events of an attachment there were, ever, that did not get into the buffer. */
+	int (*missed)(const struct hp_attachment *attachment, __u64 *count);
+};
+
+/* A time of CLOCK_MONOTONIC, as bpf_ktime_get_ns() has it, as UTC: "2026-11-21T06:31:02.123456Z".
+ */
+typedef char hp_time_text[32];
+void hp_time_of(__u64 monotonic_ns, hp_time_text text);
+
+/* ---- rtnetlink ------------------------------------------------------------------------------- */
+
+struct mnl_socket;
+struct nlmsghdr;
+
+/*
+ * Opens an rtnetlink socket that gets the messages of GROUPS (bits, RTMGRP_*; 0: only answers).
+ * mnl_socket_close() when done. Errors of socket(2) and bind(2).
+ */
+int hp_netlink_open(unsigned int groups, struct mnl_socket **socket);
+
+/*
+ * Sends a dump REQUEST, whose flags and sequence number it sets, and calls EACH with every message
+ * of the answer; EACH returns 0 to go on or a negative errno. -EINTR: what was dumped changed in
+ * the meantime; try again. Errors of the request as the kernel gives them.
+ */
+typedef int (*hp_each_message)(const struct nlmsghdr *message, void *arg);
+int hp_netlink_dump(struct mnl_socket *socket, struct nlmsghdr *request, hp_each_message each,
+		    void *arg);
 
 /* ---- maps ------------------------------------------------------------------------------------ */
 
@@ -274,7 +334,7 @@ void hp_ports_text(const __u64 *words, char *text, size_t size);
 
 /* ---- command line ---------------------------------------------------------------------------- */
 
-/* What a person asked for. */
+/* What a person asked for, for one interface. */
 struct hp_request {
 	char interface[IF_NAMESIZE];
 	int ifindex;
@@ -282,19 +342,42 @@ struct hp_request {
 	bool replace;
 	const struct hp_attachment *ours; /* what this tool has attached there already, or NULL */
 	hp_path dir;			  /* where its pins are, or are to be */
+	const char *sibling; /* where another one of this tool's has its pins, or NULL */
 };
 
-/* A tool: what its loader hands to hp_main(). */
+/* A tool: what its loader hands to hp_main(). All functions return an exit status (enum hp_exit),
+ * having said what went wrong, unless their comment says otherwise; those of tools that do without
+ * are NULL. */
 struct hp_tool {
 	const char *name;
 	const char *summary;	    /* one line, for help */
-	const struct argp *options; /* of load and run, or NULL */
+	const struct argp *options; /* of load, run and fill, or NULL */
 	void *input;		    /* what the parser of `options` gets as state->input */
-	/* Returns an exit status (enum hp_exit), and has said what went wrong. */
+	bool at_tc;		    /* which hook others could hold: XDP, or nobody */
+
+	/* Puts the program on an interface. Called for one after the other. */
 	int (*load)(const struct hp_request *request);
-	/* Add this tool's part to an attachment's JSON object. status may be NULL. */
+
+	/*
+	 * What `run` follows: `watch`, called before `load`, opens a descriptor that can be read
+	 * when something may have changed. Then `changed` is called with it and the interfaces that
+	 * are still guarded; anything but HP_EXIT_DONE ends `run`.
+	 */
+	int (*watch)(int *fd);
+	int (*changed)(int fd, const struct hp_request *requests, size_t n);
+
+	/* Removes what maps that DIR shares with others hold of an interface. Says nothing. */
+	hp_forget forget;
+
+	/* Add this tool's part to an attachment's JSON object: 0 or a negative errno. */
 	int (*status)(const struct hp_attachment *attachment, json_t *fields);
 	int (*stats)(const struct hp_attachment *attachment, json_t *fields);
+
+	/* The command `events`. */
+	const struct hp_event_source *events;
+
+	/* The command `fill`: gives a program that a stock loader attached what it needs. */
+	int (*fill)(const char *interface, int ifindex);
 };
 
 /*
@@ -304,7 +387,17 @@ struct hp_tool {
  * status.
  */
 int hp_xdp_load(const struct hp_request *request, const struct bpf_object *obj,
-		const struct bpf_program *program, enum hp_xdp_mode mode, const char **did);
+		const struct bpf_program *program, enum hp_mode mode, const char **did);
+
+/*
+ * The same at tc, first in its place: through tcx, or where the kernel hasn't that, as a filter of
+ * the qdisc clsact. Interfaces share maps. PREPARE writes what the program is to find in the maps that
+ * are pinned in DIR, before it runs; it returns an exit status.
+ */
+typedef int (*hp_prepare)(const struct hp_request *request, const char *dir);
+int hp_tc_load(const struct hp_request *request, const struct bpf_object *obj,
+	       const struct bpf_program *program, enum hp_direction direction, hp_prepare prepare,
+	       const char **did);
 
 /* Does what the command line says. Returns the exit status of the process. */
 int hp_main(const struct hp_tool *tool, int argc, char **argv);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* load: everything around a tool's own loading that is the same for every tool. */
 #include <errno.h>
+#include <ifaddrs.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -49,26 +51,140 @@ bool hp_say_held(const char *interface, int ifindex)
 		 "net` "
 		 "tells more",
 		 interface, *info.name ? info.name : "without a name", state.prog_id,
-		 hp_xdp_mode_name(state.mode));
+		 hp_mode_name(state.mode));
 	return true;
 }
 
-int hp_say_nothing(const char *interface, int ifindex)
+int hp_say_nothing(const struct hp_tool *tool, const char *interface, int ifindex)
 {
 	if (!ifindex)
 		hp_error("nothing is loaded");
-	else if (!hp_say_held(interface, ifindex))
+	else if (tool->at_tc || !hp_say_held(interface, ifindex))
 		hp_error("nothing of ours is loaded on %s", interface);
 	return HP_EXIT_NOTHING;
 }
 
+/* ---- which interfaces ------------------------------------------------------------------------ */
+
+void hp_places_free(struct hp_places *places)
+{
+	for (size_t i = 0; i < places->n; i++)
+		if (places->runners[i] >= 0)
+			close(places->runners[i]);
+	free(places->requests);
+	free(places->ours);
+	free(places->runners);
+}
+
+static int no_memory(void)
+{
+	return hp_fail(-ENOMEM, "list the interfaces");
+}
+
+/* Adds the interface. Returns an exit status; having one already is none of its failures. */
+static int add_place(struct hp_places *places, const char *name, int ifindex)
+{
+	struct hp_request *request;
+
+	if (places->n % 64 == 0) {
+		size_t room = places->n + 64;
+		void *requests = realloc(places->requests, room * sizeof(*places->requests));
+		void *ours = realloc(places->ours, room * sizeof(*places->ours));
+		void *runners = realloc(places->runners, room * sizeof(*places->runners));
+
+		places->requests = requests ?: places->requests;
+		places->ours = ours ?: places->ours;
+		places->runners = runners ?: places->runners;
+		if (!requests || !ours || !runners)
+			return no_memory();
+	}
+	request = &places->requests[places->n];
+	memset(request, 0, sizeof(*request));
+	memset(&places->ours[places->n], 0, sizeof(*places->ours));
+	places->runners[places->n] = -1;
+	snprintf(request->interface, sizeof(request->interface), "%s", name);
+	request->ifindex = ifindex;
+	places->n++;
+	return HP_EXIT_DONE;
+}
+
+static bool has_place(const struct hp_places *places, int ifindex)
+{
+	for (size_t i = 0; i < places->n; i++)
+		if (places->requests[i].ifindex == ifindex)
+			return true;
+	return false;
+}
+
+/* -i all: every interface of this network namespace that has an address. */
+static int add_all(struct hp_places *places)
+{
+	struct ifaddrs *addresses, *a;
+	char name[IF_NAMESIZE];
+	int ifindex, status = HP_EXIT_DONE;
+
+	if (getifaddrs(&addresses))
+		return hp_fail(-errno, "list the interfaces' addresses");
+	for (a = addresses; a && !status; a = a->ifa_next) {
+		if (!a->ifa_addr || (a->ifa_addr->sa_family != AF_INET &&
+				     a->ifa_addr->sa_family != AF_INET6))
+			continue;
+		/* An address may have a label, "eth0:1": that is not an interface's name. */
+		ifindex = if_nametoindex(a->ifa_name);
+		if (ifindex && if_indextoname(ifindex, name) && !has_place(places, ifindex))
+			status = add_place(places, name, ifindex);
+	}
+	freeifaddrs(addresses);
+	if (!status && !places->n) {
+		hp_error("no interface of this network namespace has an address: see `ip address`");
+		return HP_EXIT_USAGE;
+	}
+	return status;
+}
+
+static int add_named(struct hp_places *places, const struct hp_arguments *a)
+{
+	int ifindex, status = HP_EXIT_DONE;
+
+	for (size_t i = 0; i < a->n_interfaces && !status; i++) {
+		ifindex = hp_interface_index(a->interfaces[i]);
+		if (!ifindex)
+			return HP_EXIT_USAGE;
+		if (has_place(places, ifindex)) {
+			hp_usage("interface %s is named twice", a->interfaces[i]);
+			return HP_EXIT_USAGE;
+		}
+		status = add_place(places, a->interfaces[i], ifindex);
+	}
+	return status;
+}
+
+static int list_places(const struct hp_arguments *a, struct hp_places *places)
+{
+	int status;
+
+	if (!a->n_interfaces) {
+		hp_usage("which interface? -i IF");
+		return HP_EXIT_USAGE;
+	}
+	status = hp_means_all(a) ? add_all(places) : add_named(places, a);
+	for (size_t i = 0; i < places->n; i++) {
+		places->requests[i].dry_run = a->dry_run;
+		places->requests[i].replace = a->replace;
+	}
+	return status;
+}
+
+/* ---- what holds them ------------------------------------------------------------------------- */
+
 struct search {
-	int ifindex;
+	const struct hp_tool *tool;
+	struct hp_places *places;
+	hp_path sibling; /* an attachment in this network namespace, or "" */
 	bool dry_run;
-	struct hp_attachment *found;
 };
 
-/* Keeps the attachment to the interface; removes what is left of attachments to gone ones. */
+/* Keeps the attachments to our interfaces; removes what is left of attachments to gone ones. */
 static int sort_out(const struct hp_attachment *a, void *arg)
 {
 	struct search *search = arg;
@@ -78,10 +194,14 @@ static int sort_out(const struct hp_attachment *a, void *arg)
 			return 0;
 		hp_info("removing what is left of an attachment to %s",
 			*a->interface ? a->interface : "an interface");
-		return hp_pin_remove(a->dir);
+		return hp_attachment_detach(a->dir, search->tool->forget);
 	}
-	if (a->condition == HP_ATTACHED && (int)a->ifindex == search->ifindex)
-		*search->found = *a;
+	if (a->condition != HP_ATTACHED)
+		return 0;
+	snprintf(search->sibling, sizeof(search->sibling), "%s", a->dir);
+	for (size_t i = 0; i < search->places->n; i++)
+		if (search->places->requests[i].ifindex == (int)a->ifindex)
+			search->places->ours[i] = *a;
 	return 0;
 }
 
@@ -97,28 +217,16 @@ static void choose_dir(const char *tool, int ifindex, hp_path dir)
 		snprintf(dir + n, sizeof(hp_path) - n, "-%d", ++beside);
 }
 
-/*
- * Finds out what holds the place, and hands the request to the tool. OURS: room for what is ours.
- */
-static int place(const struct hp_tool *tool, struct hp_request *request, bool run,
-		 struct hp_attachment *ours)
+/* Prepares the request. OURS: what was found there, or nothing. */
+static int look_at_place(const struct hp_tool *tool, struct hp_request *request,
+			 const struct hp_attachment *ours, bool run)
 {
-	struct search search = { .ifindex = request->ifindex,
-				 .dry_run = request->dry_run,
-				 .found = ours };
-	int err;
-
-	err = hp_attachment_each(tool->name, sort_out, &search);
-	if (err)
-		return hp_fail(err, "put the pins in " HP_PIN_ROOT "/%s in order", tool->name);
-
 	if (!ours->ifindex) {
-		if (hp_say_held(request->interface, request->ifindex))
+		if (!tool->at_tc && hp_say_held(request->interface, request->ifindex))
 			return HP_EXIT_HELD;
 		choose_dir(tool->name, request->ifindex, request->dir);
-		return tool->load(request);
+		return HP_EXIT_DONE;
 	}
-
 	request->ours = ours;
 	snprintf(request->dir, sizeof(request->dir), "%s", ours->dir);
 	if (ours->runner == HP_RUNNER_ALIVE && run) {
@@ -130,10 +238,10 @@ static int place(const struct hp_tool *tool, struct hp_request *request, bool ru
 		hp_info("a `run` guards %s, and will detach when it ends", request->interface);
 	else if (run)
 		hp_info("%s is loaded already: taking it over", request->interface);
-	else if (ours->runner == HP_RUNNER_DEAD && !request->dry_run)
-		hp_attachment_release(ours->dir); /* what the killed one left is now load's */
-	return tool->load(request);
+	return HP_EXIT_DONE;
 }
+
+/* ---- attaching ------------------------------------------------------------------------------- */
 
 /* What a `run` that has attached must do before anybody else may touch it. */
 static int claim(const struct hp_request *request, int *fd)
@@ -143,38 +251,83 @@ static int claim(const struct hp_request *request, int *fd)
 	return err ? hp_fail(err, "mark %s as this process's", request->dir) : HP_EXIT_DONE;
 }
 
-int hp_place(const struct hp_tool *tool, const struct hp_arguments *a, int *runner, hp_path dir)
+static int load_one(const struct hp_tool *tool, const struct hp_request *request, int *runner)
 {
-	struct hp_request request = { .dry_run = a->dry_run, .replace = a->replace };
-	struct hp_attachment ours = {};
+	int status;
+
+	/* What a killed `run` left is now load's. */
+	if (!runner && request->ours && request->ours->runner == HP_RUNNER_DEAD &&
+	    !request->dry_run)
+		hp_attachment_release(request->dir);
+	status = tool->load(request);
+	if (status || !runner || request->dry_run)
+		return status;
+	status = claim(request, runner);
+	if (status && !request->ours)
+		hp_attachment_detach(request->dir, tool->forget);
+	return status;
+}
+
+/* All of them or, if one fails, none but those that were attached before. */
+static int load_all(const struct hp_tool *tool, struct hp_places *places, bool run,
+		    const char *sibling)
+{
+	struct hp_request *requests = places->requests;
+	int status = HP_EXIT_DONE;
+	size_t i;
+
+	for (i = 0; i < places->n && !status; i++) {
+		requests[i].sibling = *sibling ? sibling : NULL;
+		status = load_one(tool, &requests[i], run ? &places->runners[i] : NULL);
+		if (!requests[i].dry_run)
+			sibling = requests[i].dir;
+	}
+	if (!status || requests->dry_run)
+		return status;
+	for (i--; i > 0; i--)
+		if (!requests[i - 1].ours && !hp_attachment_detach(requests[i - 1].dir, tool->forget))
+			hp_info("%s is detached again: all interfaces or none",
+				requests[i - 1].interface);
+	return status;
+}
+
+/* With the lock of the tool's pins held. */
+static int place_all(const struct hp_tool *tool, struct hp_places *places, bool run)
+{
+	struct search search = { .tool = tool,
+				 .places = places,
+				 .dry_run = places->requests->dry_run };
+	int err, status = HP_EXIT_DONE;
+
+	err = hp_attachment_each(tool->name, sort_out, &search);
+	if (err)
+		return hp_fail(err, "put the pins in " HP_PIN_ROOT "/%s in order", tool->name);
+	for (size_t i = 0; i < places->n && !status; i++)
+		status = look_at_place(tool, &places->requests[i], &places->ours[i], run);
+	return status ? status : load_all(tool, places, run, search.sibling);
+}
+
+int hp_place(const struct hp_tool *tool, const struct hp_arguments *a, bool run,
+	     struct hp_places *places)
+{
 	int lock, err, status;
 
-	if (!a->interface) {
-		hp_usage("which interface? -i IF");
-		return HP_EXIT_USAGE;
-	}
-	request.ifindex = hp_interface_index(a->interface);
-	if (!request.ifindex)
-		return HP_EXIT_USAGE;
-	snprintf(request.interface, sizeof(request.interface), "%s", a->interface);
-
+	status = list_places(a, places);
+	if (status)
+		return status;
 	err = hp_pin_lock(tool->name, &lock);
 	if (err)
 		return hp_fail_pins(err);
-	status = place(tool, &request, runner, &ours);
-	if (!status && runner && !a->dry_run) {
-		status = claim(&request, runner);
-		if (status && !request.ours)
-			hp_attachment_detach(request.dir);
-	}
+	status = place_all(tool, places, run);
 	close(lock);
-	snprintf(dir, sizeof(hp_path), "%s", request.dir);
 	return status;
 }
 
 int hp_load(const struct hp_tool *tool, const struct hp_arguments *arguments)
 {
-	hp_path dir;
+	struct hp_places places = {};
+	int status = hp_place(tool, arguments, false, &places);
 
-	return hp_place(tool, arguments, NULL, dir);
+	hp_places_free(&places);
+	return status;
 }

@@ -7,7 +7,7 @@ COMMON := $(dir $(lastword $(MAKEFILE_LIST)))
 BPFTOOL ?= $(shell $(COMMON)../scripts/find-bpftool)
 CFLAGS  ?= -O2 -g
 C_FLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-missing-field-initializers -I $(COMMON)
-LDLIBS  := -lbpf -lelf -lz -ljansson
+LDLIBS  := -lbpf -lelf -lz -ljansson -lmnl
 
 HEADERS := $(filter-out %.skel.h,$(wildcard *.h))
 TESTS   := $(patsubst %.c,%,$(wildcard test-*.c))

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -11,7 +12,8 @@
 typedef int (*add_fields)(const struct hp_attachment *attachment, json_t *fields);
 
 struct show {
-	int ifindex; /* 0: all */
+	int *ifindexes; /* NULL: all */
+	size_t n;
 	bool stats;
 	add_fields add;
 	json_t *attachments;
@@ -40,8 +42,8 @@ static void remark(const struct hp_attachment *a)
 	else if (a->condition == HP_STALE)
 		hp_info("%s is gone; `clean` removes what is left", name);
 	else if (a->condition == HP_PARTIAL)
-		hp_info("a loader was killed before it attached to %s; `clean` removes what is "
-			"left",
+		hp_info("nothing is attached to %s: a loader was killed before, or somebody "
+			"removed the filter; `clean` removes what is left",
 			name);
 	else if (a->runner == HP_RUNNER_DEAD)
 		hp_info("the `run` on %s was killed; its program goes on; `clean` removes it",
@@ -58,19 +60,29 @@ static const char *printable(const char *name, char *text)
 	return text;
 }
 
+static bool is_wanted(const struct hp_attachment *a, const struct show *show)
+{
+	if (!show->ifindexes)
+		return true;
+	for (size_t i = 0; i < show->n; i++)
+		if (a->condition == HP_ATTACHED && show->ifindexes[i] == (int)a->ifindex)
+			return true;
+	return false;
+}
+
 static int show_one(const struct hp_attachment *a, void *arg)
 {
 	struct show *show = arg;
 	char name[IF_NAMESIZE];
 	json_t *fields;
 
-	if (show->ifindex && (a->condition != HP_ATTACHED || (int)a->ifindex != show->ifindex))
+	if (!is_wanted(a, show))
 		return 0;
 
 	fields = json_pack("{s:s, s:s, s:i, s:s, s:s, s:i}", "interface",
 			   printable(a->interface, name), "state", conditions[a->condition],
 			   "ifindex", a->ifindex, "netns", a->netns, "mode",
-			   a->condition == HP_ATTACHED ? hp_xdp_mode_name(a->mode) : "unknown",
+			   a->condition == HP_ATTACHED ? hp_mode_name(a->mode) : "unknown",
 			   "program_id", a->prog_id);
 	if (!fields)
 		return -ENOMEM;
@@ -79,6 +91,9 @@ static int show_one(const struct hp_attachment *a, void *arg)
 		json_object_set_new(fields, "pins", json_string(a->dir));
 		remark(a);
 	}
+	if (a->mode == HP_TCX || a->mode == HP_CLSACT)
+		json_object_set_new(fields, "direction",
+				    json_string(hp_direction_name(a->direction)));
 	json_array_append_new(show->attachments, fields);
 	return a->condition == HP_PARTIAL || !show->add ? 0 : show->add(a, fields);
 }
@@ -102,6 +117,7 @@ static void print_text(const struct show *show)
 			json_object_del(fields, "ifindex");
 			json_object_del(fields, "netns");
 			json_object_del(fields, "mode");
+			json_object_del(fields, "direction");
 			json_object_del(fields, "program_id");
 		}
 		hp_print_text(fields);
@@ -156,21 +172,39 @@ static int show_repeatedly(const struct hp_tool *tool, struct show *show,
 	return n;
 }
 
-static int show_command(const struct hp_tool *tool, const struct hp_arguments *a, struct show *show)
+/* The interfaces that were named, if any were. */
+static int choose(const struct hp_arguments *a, struct show *show)
 {
-	int n;
-
-	if (a->interface) {
-		show->ifindex = hp_interface_index(a->interface);
-		if (!show->ifindex)
+	if (!a->n_interfaces || hp_means_all(a))
+		return HP_EXIT_DONE;
+	show->ifindexes = calloc(a->n_interfaces, sizeof(*show->ifindexes));
+	if (!show->ifindexes)
+		return hp_fail(-ENOMEM, "list the interfaces");
+	for (; show->n < a->n_interfaces; show->n++) {
+		show->ifindexes[show->n] = hp_interface_index(a->interfaces[show->n]);
+		if (!show->ifindexes[show->n])
 			return HP_EXIT_USAGE;
 	}
+	return HP_EXIT_DONE;
+}
+
+static int show_command(const struct hp_tool *tool, const struct hp_arguments *a, struct show *show)
+{
+	int n, status = choose(a, show);
+
+	if (status)
+		goto out;
 	n = show_repeatedly(tool, show, a);
 	if (n < 0 && hp_bpffs_check())
-		return hp_fail_pins(n);
-	if (n < 0)
-		return hp_fail(n, "read what is pinned in " HP_PIN_ROOT "/%s", tool->name);
-	return n || a->ignore_missing ? HP_EXIT_DONE : hp_say_nothing(a->interface, show->ifindex);
+		status = hp_fail_pins(n);
+	else if (n < 0)
+		status = hp_fail(n, "read what is pinned in " HP_PIN_ROOT "/%s", tool->name);
+	else if (!n && !a->ignore_missing)
+		status = show->n ? hp_say_nothing(tool, a->interfaces[0], show->ifindexes[0])
+				 : hp_say_nothing(tool, NULL, 0);
+out:
+	free(show->ifindexes);
+	return status;
 }
 
 int hp_status(const struct hp_tool *tool, const struct hp_arguments *arguments)

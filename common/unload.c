@@ -8,8 +8,10 @@
 #include "internal.h"
 
 struct removal {
+	const struct hp_tool *tool;
 	const char *interface; /* NULL: all */
 	int ifindex;	       /* 0: the interface is gone */
+	bool here;	       /* only those of this network namespace */
 	char netns[32];
 	int removed;
 	int status; /* the worst exit status so far */
@@ -18,7 +20,7 @@ struct removal {
 static bool is_wanted(const struct hp_attachment *a, const struct removal *r)
 {
 	if (!r->interface)
-		return true;
+		return !r->here || (a->condition != HP_ELSEWHERE && !strcmp(a->netns, r->netns));
 	if (a->condition == HP_ATTACHED)
 		return (int)a->ifindex == r->ifindex;
 	return a->condition != HP_ELSEWHERE && !strcmp(a->interface, r->interface) &&
@@ -32,7 +34,7 @@ static int detach(const struct hp_attachment *a, void *arg)
 
 	if (!is_wanted(a, removal))
 		return 0;
-	err = hp_attachment_detach(a->dir);
+	err = hp_attachment_detach(a->dir, removal->tool->forget);
 	if (err) { /* and on to the next one */
 		removal->status =
 			hp_fail(err, "detach from %s and remove %s", a->interface, a->dir);
@@ -49,17 +51,15 @@ static int detach(const struct hp_attachment *a, void *arg)
 	return 0;
 }
 
-int hp_unload(const struct hp_tool *tool, const struct hp_arguments *a)
+/* INTERFACE: NULL for all, those elsewhere included unless HERE. */
+static int unload(const struct hp_tool *tool, const struct hp_arguments *a, const char *interface,
+		  bool here)
 {
-	struct removal removal = { .interface = a->interface };
+	struct removal removal = { .tool = tool, .interface = interface, .here = here };
 	int lock, err;
 
-	if (!a->interface == !a->all) {
-		hp_usage("unload needs either -i IF or -a");
-		return HP_EXIT_USAGE;
-	}
-	if (a->interface)
-		removal.ifindex = if_nametoindex(a->interface);
+	if (interface)
+		removal.ifindex = if_nametoindex(interface);
 	hp_read_note("/proc/self/ns", "net", removal.netns, sizeof(removal.netns));
 
 	err = hp_pin_lock(tool->name, &lock);
@@ -73,27 +73,49 @@ int hp_unload(const struct hp_tool *tool, const struct hp_arguments *a)
 		return removal.status;
 	if (removal.removed || a->ignore_missing)
 		return HP_EXIT_DONE;
-	if (a->interface && !hp_interface_index(a->interface))
+	if (interface && !hp_interface_index(interface))
 		return HP_EXIT_USAGE;
-	return hp_say_nothing(a->interface, removal.ifindex);
+	return hp_say_nothing(tool, interface, removal.ifindex);
 }
+
+int hp_unload(const struct hp_tool *tool, const struct hp_arguments *a)
+{
+	int status, worst = HP_EXIT_DONE;
+
+	if (!a->n_interfaces == !a->all) {
+		hp_usage("unload needs either -i IF or -a");
+		return HP_EXIT_USAGE;
+	}
+	if (a->all || hp_means_all(a))
+		return unload(tool, a, NULL, !a->all);
+	for (size_t i = 0; i < a->n_interfaces; i++) {
+		status = unload(tool, a, a->interfaces[i], true);
+		worst = status ? status : worst;
+	}
+	return worst;
+}
+
+struct cleaning {
+	const struct hp_tool *tool;
+	int cleaned;
+};
 
 static int clean(const struct hp_attachment *a, void *arg)
 {
 	const char *what = *a->interface ? a->interface : "an interface";
-	int *cleaned = arg;
+	struct cleaning *cleaning = arg;
 	int err;
 
 	if (a->condition != HP_STALE && a->condition != HP_PARTIAL && a->runner != HP_RUNNER_DEAD)
 		return 0;
-	err = hp_attachment_detach(a->dir);
+	err = hp_attachment_detach(a->dir, cleaning->tool->forget);
 	if (err)
 		return err;
-	++*cleaned;
+	cleaning->cleaned++;
 	if (a->condition == HP_STALE)
 		printf("%s is gone: its pins are removed\n", what);
 	else if (a->condition == HP_PARTIAL)
-		printf("%s: what a killed loader left is removed\n", what);
+		printf("%s: nothing was attached any more; what was left is removed\n", what);
 	else
 		printf("%s: its `run` was killed: detached\n", what);
 	return 0;
@@ -101,17 +123,18 @@ static int clean(const struct hp_attachment *a, void *arg)
 
 int hp_clean(const struct hp_tool *tool, const struct hp_arguments *a)
 {
-	int lock, err, cleaned = 0;
+	struct cleaning cleaning = { .tool = tool };
+	int lock, err;
 
 	(void)a;
 	err = hp_pin_lock(tool->name, &lock);
 	if (err)
 		return hp_fail_pins(err);
-	err = hp_attachment_each(tool->name, clean, &cleaned);
+	err = hp_attachment_each(tool->name, clean, &cleaning);
 	close(lock);
 	if (err)
 		return hp_fail(err, "clean " HP_PIN_ROOT "/%s", tool->name);
-	if (!cleaned)
+	if (!cleaning.cleaned)
 		puts("nothing to clean");
 	return HP_EXIT_DONE;
 }

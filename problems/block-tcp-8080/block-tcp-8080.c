@@ -15,7 +15,7 @@
 struct options {
 	struct port_set ports;
 	bool ports_given;
-	enum hp_xdp_mode mode;
+	enum hp_mode mode;
 };
 
 static struct options options = { .ports.words[8080 / 64] = 1ULL << (8080 % 64) };

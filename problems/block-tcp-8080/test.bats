@@ -369,7 +369,7 @@ build_variant() {
 		assert_equal "$(hits 9000)" 5
 		kill -$signal $!
 		wait $!
-		grep -q '^detached$' "$BATS_TEST_TMPDIR/out"
+		grep -q '^veth0: detached$' "$BATS_TEST_TMPDIR/out"
 		nothing_left "$empty_network"
 	done
 }

@@ -135,22 +135,22 @@ static void auto_mode_falls_back_and_reports_what_it_got(void **state)
 {
 	int fd = load_xdp(XDP_PASS), link = -1;
 	struct hp_xdp_state hook;
-	enum hp_xdp_mode got = HP_XDP_AUTO;
+	enum hp_mode got = HP_AUTO;
 
 	(void)state;
 	/* The loopback has no native XDP. */
-	assert_int_equal(hp_xdp_attach(fd, LOOPBACK, HP_XDP_NATIVE, &link, &got), -EOPNOTSUPP);
+	assert_int_equal(hp_xdp_attach(fd, LOOPBACK, HP_NATIVE, &link, &got), -EOPNOTSUPP);
 	assert_int_equal(link, -1);
-	assert_int_equal(hp_xdp_attach(fd, LOOPBACK, HP_XDP_AUTO, &link, &got), 0);
-	assert_int_equal(got, HP_XDP_GENERIC);
+	assert_int_equal(hp_xdp_attach(fd, LOOPBACK, HP_AUTO, &link, &got), 0);
+	assert_int_equal(got, HP_GENERIC);
 	assert_int_equal(hp_xdp_query(LOOPBACK, &hook), 0);
 	assert_int_not_equal(hook.prog_id, 0);
 
-	assert_int_equal(hp_xdp_attach(fd, LOOPBACK, HP_XDP_AUTO, &(int){ -1 }, &got), -EBUSY);
+	assert_int_equal(hp_xdp_attach(fd, LOOPBACK, HP_AUTO, &(int){ -1 }, &got), -EBUSY);
 	close(link);
 	assert_int_equal(hp_xdp_query(LOOPBACK, &hook), 0);
 	assert_int_equal(hook.prog_id, 0);
-	assert_int_equal(hp_xdp_attach(fd, 9999, HP_XDP_AUTO, &link, &got) < 0, 1);
+	assert_int_equal(hp_xdp_attach(fd, 9999, HP_AUTO, &link, &got) < 0, 1);
 	close(fd);
 }
 
@@ -163,7 +163,7 @@ static void nothing_pinned_is_no_failure(void **state)
 	assert_int_equal(hp_pin_open(HP_BPFFS "/no-such", "link", &fd), -ENOENT);
 	assert_int_equal(fd, -1);
 	assert_int_equal(hp_pin_remove(HP_BPFFS "/no-such"), 0);
-	assert_int_equal(hp_attachment_detach(HP_BPFFS "/no-such"), 0);
+	assert_int_equal(hp_attachment_detach(HP_BPFFS "/no-such", NULL), 0);
 	assert_int_equal(hp_attachment_recover(HP_BPFFS "/no-such"), 0);
 	assert_int_equal(hp_attachment_release(HP_BPFFS "/no-such"), 0);
 	assert_int_equal(hp_attachment_each("no-such", NULL, NULL), 0);

@@ -23,7 +23,7 @@ static int load(const struct hp_request *request)
 		status = hp_fail_load(err, skel->obj);
 		goto out;
 	}
-	status = hp_xdp_load(request, skel->obj, skel->progs.count_frames, HP_XDP_AUTO, &did);
+	status = hp_xdp_load(request, skel->obj, skel->progs.count_frames, HP_AUTO, &did);
 	if (!status)
 		printf("%s: %s, counting frames\n", request->interface, did ?: "nothing to do");
 out:
