@@ -10,12 +10,8 @@
 const char *hp_mode_name(enum hp_mode mode)
 {
 	static const char *const names[] = {
-		[HP_AUTO] = "auto",
-		[HP_NATIVE] = "native",
-		[HP_GENERIC] = "generic",
-		[HP_OFFLOADED] = "offloaded",
-		[HP_TCX] = "tcx",
-		[HP_CLSACT] = "clsact",
+		[HP_AUTO] = "auto",	      [HP_NATIVE] = "native", [HP_GENERIC] = "generic",
+		[HP_OFFLOADED] = "offloaded", [HP_TCX] = "tcx",	      [HP_CLSACT] = "clsact",
 	};
 
 	return names[mode];
@@ -136,8 +132,7 @@ static int attach_xdp(const struct loading *l, int prog_fd, const char **did)
 	if (err == -EBUSY && hp_say_held(r->interface, r->ifindex))
 		return HP_EXIT_HELD;
 	if (err)
-		return hp_fail(err, "attach to %s in %s mode", r->interface,
-			       hp_mode_name(l->mode));
+		return hp_fail(err, "attach to %s in %s mode", r->interface, hp_mode_name(l->mode));
 	err = hp_pin_fd(r->dir, "link", link_fd);
 	close(link_fd); /* without a pin this detaches */
 	if (err)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Attachments. The pins of one are a directory that holds the programs and maps, what binds them to
- * the interface (see binding.c), and symbolic links as notes; while its program is being replaced, a
- * second one stands beside it, with BESIDE behind its name.
+ * the interface (see binding.c), and symbolic links as notes; while its program is being replaced,
+ * a second one stands beside it, with BESIDE behind its name.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -37,8 +37,8 @@ static int read_link(const char *dir, struct hp_binding *binding)
 	binding->mode = HP_NATIVE;
 	if (info.type == LINK_TYPE_TCX) {
 		binding->mode = HP_TCX;
-		binding->direction = place.attach_type == HP_BPF_TCX_INGRESS ? HP_INGRESS
-									     : HP_EGRESS;
+		binding->direction =
+			place.attach_type == HP_BPF_TCX_INGRESS ? HP_INGRESS : HP_EGRESS;
 	}
 	return 0;
 }

@@ -57,8 +57,7 @@ static const struct {
 	  UNLOAD | STATUS | STATS },
 	{ { "json", 'j', NULL, 0, "JSON, for scripts", 0 }, STATUS | STATS | EVENTS },
 	{ { "watch", 'w', "SECONDS", 0, "Again every so many seconds, until Ctrl-C", 0 }, STATS },
-	{ { "verbose", 'v', NULL, 0, "libbpf's messages too", 0 },
-	  ALL_COMMANDS },
+	{ { "verbose", 'v', NULL, 0, "libbpf's messages too", 0 }, ALL_COMMANDS },
 	{ { "help", 'h', NULL, 0, "This help", -1 }, ALL_COMMANDS },
 };
 

@@ -120,8 +120,7 @@ static int add_source(const struct hp_attachment *a, void *arg)
 	struct source *sources;
 	int map_fd, err;
 
-	if (a->condition != HP_ATTACHED ||
-	    (reader->only_named && !is_named(reader->arguments, a)))
+	if (a->condition != HP_ATTACHED || (reader->only_named && !is_named(reader->arguments, a)))
 		return 0;
 	sources = realloc(reader->sources, (reader->n + 1) * sizeof(*sources));
 	if (!sources)
@@ -157,8 +156,8 @@ static void tell_missed(struct reader *reader)
 			printf("{\"schema\":1,\"interface\":\"%s\",\"missed\":%llu}\n",
 			       s->attachment.interface, more);
 		else
-			printf("%s: %llu more, which were not reported\n",
-			       s->attachment.interface, more);
+			printf("%s: %llu more, which were not reported\n", s->attachment.interface,
+			       more);
 	}
 }
 

@@ -18,16 +18,42 @@
 static const struct {
 	const char *what, *since;
 } first_kernels[] = {
-	{ "program type xdp", "4.8" },	    { "map type array", "3.19" },
-	{ "map type percpu_array", "4.6" }, { "helper map_lookup_elem", "3.19" },
-	{ "helper loop", "5.17" },	    { "helper xdp_load_bytes", "5.18" },
+	{ "program type xdp", "4.8" },
+	{ "program type sched_cls", "4.1" },
+	{ "map type array", "3.19" },
+	{ "map type hash", "3.19" },
+	{ "map type percpu_array", "4.6" },
+	{ "map type percpu_hash", "4.6" },
+	{ "map type hash_of_maps", "4.12" },
+	{ "map type ringbuf", "5.8" },
+	{ "helper map_lookup_elem", "3.19" },
+	{ "helper ktime_get_ns", "4.1" },
+	{ "helper skb_load_bytes", "4.5" },
+	{ "helper spin_lock", "5.1" },
+	{ "helper spin_unlock", "5.1" },
+	{ "helper ringbuf_output", "5.8" },
+	{ "helper loop", "5.17" },
+	{ "helper xdp_load_bytes", "5.18" },
 	{ "attaching xdp by link", "5.9" },
+	{ "attaching at tc, by tcx or clsact", "4.5" },
 };
 
 struct walk {
 	hp_each_need each;
 	void *arg;
+	/* What was told of: bit N of a type N, and of each helper. */
+	unsigned long long map_types, program_types;
+	bool helpers[1024];
 };
+
+static bool is_new(unsigned long long *seen, int type)
+{
+	bool is = type < 64 && !(*seen & 1ULL << type);
+
+	if (is)
+		*seen |= 1ULL << type;
+	return is;
+}
 
 static int tell(const struct walk *walk, const char *kind, const char *name, bool have)
 {
@@ -53,12 +79,11 @@ static const char *helper_name(int id)
 	return number;
 }
 
-/* Calls the helpers that PROGRAM calls, each once. */
-static int walk_helpers(const struct walk *walk, const struct bpf_program *program)
+/* Tells of the helpers that PROGRAM calls. */
+static int walk_helpers(struct walk *walk, const struct bpf_program *program)
 {
 	enum bpf_prog_type type = bpf_program__type(program);
 	const struct bpf_insn *insns = bpf_program__insns(program);
-	bool seen[1024] = {};
 	int err = 0;
 
 	/* The loading of OBJ has put the program's functions behind it. */
@@ -67,9 +92,9 @@ static int walk_helpers(const struct walk *walk, const struct bpf_program *progr
 
 		/* src_reg tells calls of helpers from calls of functions. */
 		if (insn->code != (BPF_JMP | BPF_CALL) || insn->src_reg || insn->imm < 0 ||
-		    insn->imm >= 1024 || seen[insn->imm])
+		    insn->imm >= 1024 || walk->helpers[insn->imm])
 			continue;
-		seen[insn->imm] = true;
+		walk->helpers[insn->imm] = true;
 		err = tell(walk, "helper", helper_name(insn->imm),
 			   libbpf_probe_bpf_helper(type, insn->imm, NULL) != 0);
 	}
@@ -94,6 +119,33 @@ static int try_xdp_link(void)
 	return bpf_link_create(program, 1, BPF_XDP, NULL) < 0 ? -errno : 0;
 }
 
+static int try_clsact(void)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = 1,
+		    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	int err = bpf_tc_hook_create(&hook);
+
+	return err == -ENOENT ? -EINVAL : err; /* no such qdisc */
+}
+
+/* At the loopback of a namespace that ends with this process: tcx, or else what clsact needs. */
+static int try_tc(void)
+{
+	static const struct bpf_insn pass[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = -1 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	int program, link;
+
+	if (unshare(CLONE_NEWNET))
+		return -errno;
+	program = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "try", "BSD", pass, 2, NULL);
+	if (program < 0)
+		return program;
+	link = hp_tcx_attach(program, 1, HP_EGRESS);
+	return link == -EINVAL ? try_clsact() : link < 0 ? link : 0;
+}
+
 /*
  * Runs TRY in a child, so that nothing of it is left whatever it does. EINVAL is how a kernel says
  * that it lacks something; that it could not be tried says nothing.
@@ -108,34 +160,42 @@ static bool in_child(int (*try)(void))
 	return child < 0 || waitpid(child, &status, 0) != child || status == 0;
 }
 
+static int walk_program_type(struct walk *walk, enum bpf_prog_type type)
+{
+	int err;
+
+	if (!is_new(&walk->program_types, type))
+		return 0;
+	err = tell(walk, "program type", libbpf_bpf_prog_type_str(type),
+		   libbpf_probe_bpf_prog_type(type, NULL) > 0);
+	if (!err && type == BPF_PROG_TYPE_XDP)
+		err = tell(walk, "attaching xdp by link", "", in_child(try_xdp_link));
+	if (!err && type == BPF_PROG_TYPE_SCHED_CLS)
+		err = tell(walk, "attaching at tc, by tcx or clsact", "", in_child(try_tc));
+	return err;
+}
+
 int hp_needs_of(const struct bpf_object *obj, hp_each_need each, void *arg)
 {
 	struct walk walk = { .each = each, .arg = arg };
 	struct bpf_program *program;
-	unsigned long long seen_types = 0;
 	struct bpf_map *map;
 	int err = 0;
 
 	bpf_object__for_each_map(map, obj) {
 		enum bpf_map_type type = bpf_map__type(map);
 
-		if (type >= 64 || seen_types & 1ULL << type)
+		if (!is_new(&walk.map_types, type))
 			continue;
-		seen_types |= 1ULL << type;
 		err = tell(&walk, "map type", libbpf_bpf_map_type_str(type),
 			   libbpf_probe_bpf_map_type(type, NULL) > 0);
 		if (err)
 			return err;
 	}
 	bpf_object__for_each_program(program, obj) {
-		enum bpf_prog_type type = bpf_program__type(program);
-
-		err = tell(&walk, "program type", libbpf_bpf_prog_type_str(type),
-			   libbpf_probe_bpf_prog_type(type, NULL) > 0);
+		err = walk_program_type(&walk, bpf_program__type(program));
 		if (!err)
 			err = walk_helpers(&walk, program);
-		if (!err && type == BPF_PROG_TYPE_XDP)
-			err = tell(&walk, "attaching xdp by link", "", in_child(try_xdp_link));
 		if (err)
 			return err;
 	}

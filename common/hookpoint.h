@@ -113,8 +113,7 @@ int hp_xdp_query(int ifindex, struct hp_xdp_state *state);
  * driver can't run XDP, or not with these settings (MTU, offloads, queues). First kernel: 5.9. AUTO
  * falls back to generic, and says so with hp_info().
  */
-int hp_xdp_attach(int prog_fd, int ifindex, enum hp_mode mode, int *link_fd,
-		  enum hp_mode *got);
+int hp_xdp_attach(int prog_fd, int ifindex, enum hp_mode mode, int *link_fd, enum hp_mode *got);
 
 /* ---- pins ------------------------------------------------------------------------------------ */
 
@@ -360,8 +359,8 @@ struct hp_tool {
 
 	/*
 	 * What `run` follows: `watch`, called before `load`, opens a descriptor that can be read
-	 * when something may have changed. Then `changed` is called with it and the interfaces that
-	 * are still guarded; anything but HP_EXIT_DONE ends `run`.
+	 * when something may have changed, and stays the tool's. Then `changed` is called with it
+	 * and the interfaces that are still guarded; anything but HP_EXIT_DONE ends `run`.
 	 */
 	int (*watch)(int *fd);
 	int (*changed)(int fd, const struct hp_request *requests, size_t n);
@@ -391,8 +390,8 @@ int hp_xdp_load(const struct hp_request *request, const struct bpf_object *obj,
 
 /*
  * The same at tc, first in its place: through tcx, or where the kernel hasn't that, as a filter of
- * the qdisc clsact. Interfaces share maps. PREPARE writes what the program is to find in the maps that
- * are pinned in DIR, before it runs; it returns an exit status.
+ * the qdisc clsact. Interfaces share maps. PREPARE writes what the program is to find in the maps
+ * that are pinned in DIR, before it runs; it returns an exit status.
  */
 typedef int (*hp_prepare)(const struct hp_request *request, const char *dir);
 int hp_tc_load(const struct hp_request *request, const struct bpf_object *obj,

@@ -126,8 +126,8 @@ static int add_all(struct hp_places *places)
 	if (getifaddrs(&addresses))
 		return hp_fail(-errno, "list the interfaces' addresses");
 	for (a = addresses; a && !status; a = a->ifa_next) {
-		if (!a->ifa_addr || (a->ifa_addr->sa_family != AF_INET &&
-				     a->ifa_addr->sa_family != AF_INET6))
+		if (!a->ifa_addr ||
+		    (a->ifa_addr->sa_family != AF_INET && a->ifa_addr->sa_family != AF_INET6))
 			continue;
 		/* An address may have a label, "eth0:1": that is not an interface's name. */
 		ifindex = if_nametoindex(a->ifa_name);
@@ -285,7 +285,8 @@ static int load_all(const struct hp_tool *tool, struct hp_places *places, bool r
 	if (!status || requests->dry_run)
 		return status;
 	for (i--; i > 0; i--)
-		if (!requests[i - 1].ours && !hp_attachment_detach(requests[i - 1].dir, tool->forget))
+		if (!requests[i - 1].ours &&
+		    !hp_attachment_detach(requests[i - 1].dir, tool->forget))
 			hp_info("%s is detached again: all interfaces or none",
 				requests[i - 1].interface);
 	return status;

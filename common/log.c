@@ -168,6 +168,9 @@ void hp_explain(int err, char *text, size_t size)
 	case ERANGE:
 		remedy = "the interface's MTU is too large for native XDP: lower it, or -m generic";
 		break;
+	case ENODEV:
+		remedy = "the interface has gone in the meantime";
+		break;
 	case ENOMEM:
 	case E2BIG:
 		remedy = "the kernel had not enough memory, or the program is too large for it";

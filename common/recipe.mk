@@ -15,7 +15,7 @@ TESTS   := $(patsubst %.c,%,$(wildcard test-*.c))
 .DELETE_ON_ERROR:
 
 $(NAME): $(NAME).c $(NAME).skel.h $(HEADERS) $(COMMON)hookpoint.h $(COMMON)libhookpoint.a
-	$(CC) $(CFLAGS) $(C_FLAGS) -o $@ $(filter %.c %.a,$^) $(LDLIBS)
+	$(CC) $(CFLAGS) $(C_FLAGS) -o $@ $(filter %.c,$^) $(filter %.a,$^) $(LDLIBS)
 
 # The names in a skeleton are names in C.
 $(NAME).skel.h: $(NAME).bpf.o

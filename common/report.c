@@ -6,7 +6,8 @@
 
 #include "internal.h"
 
-#define COLUMN 12
+#define COLUMN	     12
+#define ELEMENTS_MAX 16 /* of an array in one line; JSON has them all */
 
 /* A scalar, or an array or object of scalars, in one line. */
 static void print_value(json_t *value)
@@ -28,6 +29,10 @@ static void print_value(json_t *value)
 		break;
 	case JSON_ARRAY:
 		json_array_foreach(value, i, element) {
+			if (i == ELEMENTS_MAX) {
+				printf(" and %zu more", json_array_size(value) - i);
+				break;
+			}
 			fputs(i ? ", " : "", stdout);
 			print_value(element);
 		}
@@ -46,26 +51,39 @@ static void print_value(json_t *value)
 	}
 }
 
-static void print_row(const char *title, json_t *row)
+/* WIDTH: of the first column, where TITLE stands; 0 if there is none. */
+static void print_row(const char *title, json_t *row, int width)
 {
 	const char *key;
 	json_t *cell;
 
-	printf("  %-*s", title ? COLUMN : 0, title ? title : "");
+	printf("  %-*s", width, title);
 	json_object_foreach(row, key, cell)
 		printf("%*lld", COLUMN, (long long)json_integer_value(cell));
 	putchar('\n');
 }
 
-static void print_header(const char *title, json_t *row)
+static void print_header(const char *title, json_t *row, int width)
 {
 	const char *key;
 	json_t *cell;
 
-	printf("\n  %-*s", title ? COLUMN : 0, title ? title : "");
+	printf("\n  %-*s", width, title);
 	json_object_foreach(row, key, cell)
 		printf("%*s", COLUMN, key);
 	putchar('\n');
+}
+
+static int longest_key(json_t *object)
+{
+	const char *key;
+	json_t *value;
+	int longest = COLUMN;
+
+	json_object_foreach(object, key, value)
+		if ((int)strlen(key) > longest)
+			longest = strlen(key);
+	return longest;
 }
 
 /*
@@ -74,18 +92,20 @@ static void print_header(const char *title, json_t *row)
 static void print_table(const char *title, json_t *table)
 {
 	const char *key;
+	int width;
 	json_t *row;
 	size_t i;
 
 	if (json_is_object(table)) {
-		print_header(title, json_object_iter_value(json_object_iter(table)));
+		width = longest_key(table);
+		print_header(title, json_object_iter_value(json_object_iter(table)), width);
 		json_object_foreach(table, key, row)
-			print_row(key, row);
+			print_row(key, row, width);
 		return;
 	}
-	print_header(NULL, json_array_get(table, 0));
+	print_header("", json_array_get(table, 0), 0);
 	json_array_foreach(table, i, row)
-		print_row(NULL, row);
+		print_row("", row, 0);
 }
 
 static bool is_table(json_t *value)

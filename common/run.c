@@ -130,8 +130,6 @@ int hp_run(const struct hp_tool *tool, const struct hp_arguments *arguments)
 		status = tool->watch(&watch);
 	if (!status)
 		status = run(tool, arguments, signals, watch);
-	if (watch >= 0)
-		close(watch);
 	close(signals);
 	return status;
 }

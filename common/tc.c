@@ -84,10 +84,9 @@ static int look_at_qdisc(const struct nlmsghdr *message, void *arg)
 
 	if (tc->tcm_ifindex != search->ifindex || tc->tcm_parent != TC_H_CLSACT)
 		return 0;
-	mnl_attr_for_each(attribute, message, sizeof(*tc))
-		if (mnl_attr_get_type(attribute) == TCA_KIND)
-			search->found = strcmp(mnl_attr_get_str(attribute), "clsact") ? QDISC_OTHER
-										      : QDISC_CLSACT;
+	mnl_attr_for_each(attribute, message,
+			  sizeof(*tc)) if (mnl_attr_get_type(attribute) == TCA_KIND) search->found =
+		strcmp(mnl_attr_get_str(attribute), "clsact") ? QDISC_OTHER : QDISC_CLSACT;
 	return 0;
 }
 
@@ -223,7 +222,9 @@ int hp_clsact_attach(const char *dir, int prog_fd, int ifindex, enum hp_directio
 		err = first_priority(ifindex, direction, &first);
 	if (err)
 		return err;
-	if (qdisc == QDISC_OTHER || first == 1)
+	if (qdisc == QDISC_OTHER)
+		return -EEXIST;
+	if (first == 1) /* and there is nothing in front of it */
 		return -EBUSY;
 	filter.priority = first ? first - 1 : FIRST_PRIORITY;
 	filter.made_qdisc = qdisc == QDISC_NONE;

@@ -55,14 +55,12 @@ static bool is_final(int err)
 	return err == -EBUSY || err == -EEXIST || err == -EPERM || err == -ENODEV || err == -ENOMEM;
 }
 
-int hp_xdp_attach(int prog_fd, int ifindex, enum hp_mode mode, int *link_fd,
-		  enum hp_mode *got)
+int hp_xdp_attach(int prog_fd, int ifindex, enum hp_mode mode, int *link_fd, enum hp_mode *got)
 {
 	struct hp_xdp_state state;
 	int fd, err;
 
-	fd = attach(prog_fd, ifindex,
-		    mode == HP_GENERIC ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
+	fd = attach(prog_fd, ifindex, mode == HP_GENERIC ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
 	if (fd < 0 && mode == HP_AUTO && !is_final(fd)) {
 		hp_info("no native XDP here (%s): using generic mode", strerror(-fd));
 		fd = attach(prog_fd, ifindex, XDP_FLAGS_SKB_MODE);

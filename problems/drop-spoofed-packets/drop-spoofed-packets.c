@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The loader of drop-spoofed-packets: gathers what each interface may send, puts the program there.
+ */
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "hookpoint.h"
+#include "drop-spoofed-packets.skel.h"
+#include "fill.h"
+#include "sets.h"
+#include "show.h"
+
+#define LOOPBACK 1 /* its index, in each network namespace */
+
+static struct {
+	struct sources allowed;
+	enum hp_direction direction;
+	bool log_only;
+} options;
+
+static const struct argp_option option_table[] = {
+	{ "allow", 'A', "ADDRESS[/BITS]", 0,
+	  "A source that is allowed besides the interface's addresses; repeat for more", 0 },
+	{ "direction", 'd', "egress|ingress", 0,
+	  "egress (the default): guard what the interface sends. ingress: what arrives there, from "
+	  "a container at the other end; allowed is then only what --allow says",
+	  0 },
+	{ "log-only", 'l', NULL, 0, "Count and report what is forged, but let it pass", 0 },
+	{}
+};
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct source source;
+	error_t err;
+
+	(void)state;
+	switch (key) {
+	case 'A':
+		err = source_parse(arg, &source);
+		return err ? err : -sources_add(&options.allowed, &source, ORIGIN_ALLOWED);
+	case 'd':
+		return hp_tc_parse_direction(arg, &options.direction);
+	case 'l':
+		options.log_only = true;
+		return 0;
+	case ARGP_KEY_SUCCESS:
+		if (options.direction == HP_INGRESS && !options.allowed.n)
+			return hp_usage("at ingress the interface's own addresses are not those of "
+					"who sends: which are? --allow");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* What the interface's set is to be now: its own addresses, at egress, and what is ALLOWED. */
+static int wanted_set(int ifindex, const struct sources *allowed, bool log_only,
+		      struct sources *set)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < allowed->n && !err; i++)
+		if (allowed->entries[i].value & ORIGIN_ALLOWED && allowed->entries[i].source.family)
+			err = sources_add(set, &allowed->entries[i].source, ORIGIN_ALLOWED);
+	if (!err && options.direction == HP_EGRESS)
+		err = sources_gather(set, ifindex);
+	return err ? err : sources_complete(set, log_only);
+}
+
+/* ---- load ------------------------------------------------------------------------------------ */
+
+static struct drop_spoofed_packets *skel;
+
+static int load_program(void)
+{
+	int err;
+
+	if (skel)
+		return HP_EXIT_DONE;
+	skel = drop_spoofed_packets__open();
+	if (!skel)
+		return hp_fail(-errno, "open the program");
+	hp_log_verifier(skel->obj);
+	err = drop_spoofed_packets__load(skel);
+	return err ? hp_fail_load(err, skel->obj) : HP_EXIT_DONE;
+}
+
+/* The program for what the interface's packets begin with. */
+static int choose_program(const struct hp_request *request, struct bpf_program **program)
+{
+	struct ifreq interface = {};
+	int type = -1, fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(interface.ifr_name, sizeof(interface.ifr_name), "%s", request->interface);
+	if (fd >= 0 && !ioctl(fd, SIOCGIFHWADDR, &interface))
+		type = interface.ifr_hwaddr.sa_family;
+	if (fd >= 0)
+		close(fd);
+	switch (type) {
+	case ARPHRD_ETHER:
+	case ARPHRD_LOOPBACK:
+		*program = skel->progs.guard_ethernet;
+		return HP_EXIT_DONE;
+	case ARPHRD_NONE:
+	case ARPHRD_RAWIP:
+	case ARPHRD_PPP:
+	case ARPHRD_TUNNEL:
+	case ARPHRD_TUNNEL6:
+	case ARPHRD_SIT:
+		*program = skel->progs.guard_ip;
+		return HP_EXIT_DONE;
+	case -1:
+		return hp_fail(-errno, "ask what kind of interface %s is", request->interface);
+	default:
+		hp_error("%s can't be guarded: its packets begin neither with Ethernet nor with IP "
+			 "(ARPHRD type %d)",
+			 request->interface, type);
+		return HP_EXIT_REFUSED;
+	}
+}
+
+static struct mnl_socket *changes; /* of addresses: only `run` listens */
+static struct sources wanted;	   /* the set of the interface that is being loaded */
+
+/* "veth0: attached at tcx egress, allowing 10.0.0.2, fd00::2 and 1 more" */
+static void say_allowing(const char *interface, const char *what, const struct sources *set)
+{
+	source_text text;
+	size_t shown = 0, n = 0;
+
+	printf("%s: %s, allowing ", interface, what);
+	for (size_t i = 0; i < set->n; i++) {
+		if (!set->entries[i].source.family || ++n > 4)
+			continue;
+		source_print(&set->entries[i].source, text);
+		printf("%s%s", shown++ ? ", " : "", text);
+	}
+	if (n > shown)
+		printf(" and %zu more", n - shown);
+	printf("%s%s%s\n", n ? "" : "no source at all", options.log_only ? ", only logging" : "",
+	       options.direction == HP_EGRESS && !changes ? " (a snapshot: `run` follows changes)"
+							  : "");
+	if (!n)
+		hp_info("%s has no address: all that it sends is forged, but for what a host sends "
+			"to get one",
+			interface);
+}
+
+/* Before the program runs, it gets the interface's set and counters. */
+static int prepare(const struct hp_request *request, const char *dir)
+{
+	struct maps maps;
+	int err;
+
+	err = maps_open(dir, &maps);
+	if (err)
+		return hp_fail(err, "open the maps in %s", dir);
+	err = maps_add_rows(&maps, request->ifindex);
+	if (!err)
+		err = set_write(&maps, request->ifindex, &wanted);
+	maps_close(&maps);
+	if (err == -E2BIG) {
+		hp_error("no more than %d interfaces can be guarded", INTERFACES_MAX);
+		return HP_EXIT_REFUSED;
+	}
+	return err ? hp_fail(err, "fill the maps for %s", request->interface) : HP_EXIT_DONE;
+}
+
+/* The program is there already: the set in force is replaced, unless it is the same. */
+static int change_set(const struct hp_request *request)
+{
+	struct sources present = {};
+	const char *did = "nothing to do";
+	struct maps maps;
+	int err;
+
+	err = maps_open(request->dir, &maps);
+	if (err)
+		return hp_fail(err, "open the maps in %s", request->dir);
+	/* A process that may not read it writes it anew. */
+	err = set_read(&maps, request->ifindex, &present);
+	if (err || !sources_equal(&wanted, &present)) {
+		did = request->dry_run ? "would change the sources" : "sources changed";
+		err = request->dry_run ? 0 : set_write(&maps, request->ifindex, &wanted);
+	}
+	maps_close(&maps);
+	sources_free(&present);
+	if (err)
+		return hp_fail(err, "change the set of %s", request->interface);
+	say_allowing(request->interface, did, &wanted);
+	return HP_EXIT_DONE;
+}
+
+static int load(const struct hp_request *request)
+{
+	struct bpf_program *program = NULL;
+	const char *did;
+	int err, status;
+
+	status = load_program();
+	if (!status)
+		status = choose_program(request, &program);
+	if (status)
+		return status;
+	sources_free(&wanted);
+	err = wanted_set(request->ifindex, &options.allowed, options.log_only, &wanted);
+	if (err)
+		return hp_fail(err, "ask for the addresses of %s", request->interface);
+	status = hp_tc_load(request, skel->obj, program, options.direction, prepare, &did);
+	if (status)
+		return status;
+	if (!did)
+		return change_set(request);
+	say_allowing(request->interface, did, &wanted);
+	return HP_EXIT_DONE;
+}
+
+/* Removes an interface's rows from maps that others still use. */
+static void forget(const char *dir, __u32 ifindex)
+{
+	struct maps maps;
+
+	if (maps_open(dir, &maps))
+		return;
+	maps_remove_rows(&maps, ifindex);
+	maps_close(&maps);
+}
+
+/* ---- run: following the addresses ------------------------------------------------------------ */
+
+static int watch(int *fd)
+{
+	int err = hp_netlink_open(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+					  RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
+				  &changes);
+
+	if (err)
+		return hp_fail(err, "listen for changes of addresses");
+	*fd = mnl_socket_get_fd(changes);
+	return HP_EXIT_DONE;
+}
+
+/* What messages have told of: interfaces, or more of them than there is room for. */
+struct touched {
+	__u32 ifindexes[64];
+	size_t n;
+	bool all;
+	bool gone; /* some interface was removed */
+};
+
+static bool is_touched(const struct touched *touched, __u32 ifindex)
+{
+	for (size_t i = 0; i < touched->n; i++)
+		if (touched->ifindexes[i] == ifindex)
+			return true;
+	return touched->all;
+}
+
+static void touch(struct touched *touched, __u32 ifindex)
+{
+	if (is_touched(touched, ifindex))
+		return;
+	if (touched->n == sizeof(touched->ifindexes) / sizeof(*touched->ifindexes))
+		touched->all = true;
+	else
+		touched->ifindexes[touched->n++] = ifindex;
+}
+
+static int take_change(const struct nlmsghdr *message, void *arg)
+{
+	const struct ifaddrmsg *address = mnl_nlmsg_get_payload(message);
+	const struct rtmsg *route = mnl_nlmsg_get_payload(message);
+	struct touched *touched = arg;
+
+	switch (message->nlmsg_type) {
+	case RTM_NEWADDR:
+	case RTM_DELADDR:
+		touch(touched, address->ifa_index);
+		touch(touched, LOOPBACK);
+		break;
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		if (route->rtm_type == RTN_LOCAL)
+			touch(touched, LOOPBACK);
+		break;
+	case RTM_DELLINK:
+		touched->gone = true;
+		break;
+	}
+	return MNL_CB_OK;
+}
+
+/* Takes all messages that are there. */
+static void take_changes(int fd, struct touched *touched)
+{
+	char buffer[32768];
+	ssize_t length;
+
+	while ((length = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT)) >= 0 || errno == ENOBUFS)
+		if (length < 0) /* there were too many, and some are lost */
+			touched->all = touched->gone = true;
+		else
+			mnl_cb_run(buffer, length, 0, 0, take_change, touched);
+}
+
+/* Gives the program the interface's addresses as they are now; what --allow said stays as it is. */
+static int follow(const struct hp_request *request)
+{
+	struct sources present = {}, now = {};
+	bool log_only;
+	struct maps maps;
+	int err;
+
+	err = maps_open(request->dir, &maps);
+	if (err)
+		return err;
+	err = set_read(&maps, request->ifindex, &present);
+	log_only = sources_find(&present, &(struct source){ .bits = FACT_LOG_ONLY });
+	if (!err)
+		err = wanted_set(request->ifindex, &present, log_only, &now);
+	if (!err && !sources_equal(&now, &present))
+		err = set_write(&maps, request->ifindex, &now);
+	maps_close(&maps);
+	sources_free(&present);
+	sources_free(&now);
+	return err == -ENODEV || err == -ENXIO ? 0 : err; /* the interface is just vanishing */
+}
+
+static int changed(int fd, const struct hp_request *requests, size_t n)
+{
+	struct touched touched = {};
+	char name[IF_NAMESIZE];
+	size_t left = 0;
+	int err;
+
+	take_changes(fd, &touched);
+	for (size_t i = 0; i < n; i++) {
+		if (options.direction == HP_EGRESS && is_touched(&touched, requests[i].ifindex)) {
+			err = follow(&requests[i]);
+			if (err)
+				hp_fail(err, "follow the addresses of %s", requests[i].interface);
+		}
+		if (!touched.gone || if_indextoname(requests[i].ifindex, name))
+			left++;
+	}
+	if (left || !n)
+		return HP_EXIT_DONE;
+	hp_error("no interface is left to be guarded");
+	return HP_EXIT_NOTHING;
+}
+
+/* ---- fill: for a program that tc has attached ------------------------------------------------ */
+
+static int fill(const char *interface, int ifindex)
+{
+	struct sources set = {};
+	int err, n = 0;
+
+	err = wanted_set(ifindex, &options.allowed, options.log_only, &set);
+	if (!err)
+		err = fill_programs(ifindex, options.direction, &set, &n);
+	if (!err && n)
+		say_allowing(interface, "filled", &set);
+	sources_free(&set);
+	if (err)
+		return hp_fail(err, "fill the programs at %s", interface);
+	if (n)
+		return HP_EXIT_DONE;
+	hp_error("no program of this tool's is a filter of %s at %s: attach it first, with `tc "
+		 "filter add dev %s %s bpf da obj drop-spoofed-packets.bpf.o sec tc`",
+		 interface, hp_direction_name(options.direction), interface,
+		 hp_direction_name(options.direction));
+	return HP_EXIT_NOTHING;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		option_table, parse_option, NULL, NULL, NULL, NULL, NULL
+	};
+	static const struct hp_tool tool = {
+		.name = "drop-spoofed-packets",
+		.summary = "drop packets in somebody else's name, at tc egress",
+		.options = &argp,
+		.at_tc = true,
+		.load = load,
+		.watch = watch,
+		.changed = changed,
+		.forget = forget,
+		.status = show_status,
+		.stats = show_stats,
+		.events = &event_source,
+		.fill = fill,
+	};
+	int status = hp_main(&tool, argc, argv);
+
+	drop_spoofed_packets__destroy(skel);
+	sources_free(&wanted);
+	sources_free(&options.allowed);
+	if (changes)
+		mnl_socket_close(changes);
+	return status;
+}
