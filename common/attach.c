@@ -44,7 +44,7 @@ static int set_up(const struct loading *l, const char *dir)
 	if (l->prepare)
 		status = l->prepare(r, dir);
 	if (status)
-		hp_attachment_detach(dir, NULL);
+		hp_attachment_detach(dir, r->forget);
 	return status;
 }
 
@@ -69,7 +69,7 @@ static int load_first(const struct loading *l, const char **did)
 		close(prog_fd);
 	}
 	if (status)
-		hp_attachment_detach(r->dir, NULL);
+		hp_attachment_detach(r->dir, r->forget);
 	return status;
 }
 

@@ -80,11 +80,6 @@ error_t hp_usage(const char *format, ...)
 	return EINVAL;
 }
 
-bool hp_means_all(const struct hp_arguments *a)
-{
-	return a->n_interfaces == 1 && !strcmp(a->interfaces[0], "all");
-}
-
 static error_t parse_seconds(const char *text, double *seconds)
 {
 	char *end;
@@ -254,6 +249,7 @@ int hp_main(const struct hp_tool *tool, int argc, char **argv)
 	int status;
 
 	hp_log_libbpf();
+	setlinebuf(stdout); /* whoever reads us sees what was done when it was done */
 	setenv("ARGP_HELP_FMT", "no-dup-args-note,opt-doc-col=36,rmargin=99", 0);
 	status = dispatch(tool, argc, argv);
 	if (fflush(stdout) || ferror(stdout)) {

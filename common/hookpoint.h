@@ -342,6 +342,7 @@ struct hp_request {
 	const struct hp_attachment *ours; /* what this tool has attached there already, or NULL */
 	hp_path dir;			  /* where its pins are, or are to be */
 	const char *sibling; /* where another one of this tool's has its pins, or NULL */
+	hp_forget forget;    /* the tool's */
 };
 
 /* A tool: what its loader hands to hp_main(). All functions return an exit status (enum hp_exit),

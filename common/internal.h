@@ -93,7 +93,7 @@ int hp_stats(const struct hp_tool *tool, const struct hp_arguments *arguments);
 int hp_events(const struct hp_tool *tool, const struct hp_arguments *arguments);
 int hp_fill(const struct hp_tool *tool, const struct hp_arguments *arguments);
 
-/* `-i all` */
+/* Do the arguments say `-i all`? */
 bool hp_means_all(const struct hp_arguments *a);
 
 /* The interfaces of one load or run. All that is in it belongs to it: hp_places_free(). */
@@ -111,6 +111,12 @@ struct hp_places {
 int hp_place(const struct hp_tool *tool, const struct hp_arguments *a, bool run,
 	     struct hp_places *places);
 void hp_places_free(struct hp_places *places);
+
+/*
+ * Fills the empty PLACES with requests for the interfaces that A names: what holds them is not
+ * known yet. Returns an exit status; PLACES is to be freed whatever it is.
+ */
+int hp_places_list(const struct hp_arguments *a, struct hp_places *places);
 
 /*
  * Says that nothing of ours is there: on INTERFACE, which has IFINDEX, or anywhere if that is 0.

@@ -1,24 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* load: everything around a tool's own loading that is the same for every tool. */
 #include <errno.h>
-#include <ifaddrs.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 
 #include "internal.h"
-
-int hp_interface_index(const char *name)
-{
-	int ifindex = if_nametoindex(name);
-
-	if (!ifindex)
-		hp_error("no interface '%s' in this network namespace: see `ip link`", name);
-	return ifindex;
-}
 
 int hp_fail_pins(int err)
 {
@@ -62,117 +51,6 @@ int hp_say_nothing(const struct hp_tool *tool, const char *interface, int ifinde
 	else if (tool->at_tc || !hp_say_held(interface, ifindex))
 		hp_error("nothing of ours is loaded on %s", interface);
 	return HP_EXIT_NOTHING;
-}
-
-/* ---- which interfaces ------------------------------------------------------------------------ */
-
-void hp_places_free(struct hp_places *places)
-{
-	for (size_t i = 0; i < places->n; i++)
-		if (places->runners[i] >= 0)
-			close(places->runners[i]);
-	free(places->requests);
-	free(places->ours);
-	free(places->runners);
-}
-
-static int no_memory(void)
-{
-	return hp_fail(-ENOMEM, "list the interfaces");
-}
-
-/* Adds the interface. Returns an exit status; having one already is none of its failures. */
-static int add_place(struct hp_places *places, const char *name, int ifindex)
-{
-	struct hp_request *request;
-
-	if (places->n % 64 == 0) {
-		size_t room = places->n + 64;
-		void *requests = realloc(places->requests, room * sizeof(*places->requests));
-		void *ours = realloc(places->ours, room * sizeof(*places->ours));
-		void *runners = realloc(places->runners, room * sizeof(*places->runners));
-
-		places->requests = requests ?: places->requests;
-		places->ours = ours ?: places->ours;
-		places->runners = runners ?: places->runners;
-		if (!requests || !ours || !runners)
-			return no_memory();
-	}
-	request = &places->requests[places->n];
-	memset(request, 0, sizeof(*request));
-	memset(&places->ours[places->n], 0, sizeof(*places->ours));
-	places->runners[places->n] = -1;
-	snprintf(request->interface, sizeof(request->interface), "%s", name);
-	request->ifindex = ifindex;
-	places->n++;
-	return HP_EXIT_DONE;
-}
-
-static bool has_place(const struct hp_places *places, int ifindex)
-{
-	for (size_t i = 0; i < places->n; i++)
-		if (places->requests[i].ifindex == ifindex)
-			return true;
-	return false;
-}
-
-/* -i all: every interface of this network namespace that has an address. */
-static int add_all(struct hp_places *places)
-{
-	struct ifaddrs *addresses, *a;
-	char name[IF_NAMESIZE];
-	int ifindex, status = HP_EXIT_DONE;
-
-	if (getifaddrs(&addresses))
-		return hp_fail(-errno, "list the interfaces' addresses");
-	for (a = addresses; a && !status; a = a->ifa_next) {
-		if (!a->ifa_addr ||
-		    (a->ifa_addr->sa_family != AF_INET && a->ifa_addr->sa_family != AF_INET6))
-			continue;
-		/* An address may have a label, "eth0:1": that is not an interface's name. */
-		ifindex = if_nametoindex(a->ifa_name);
-		if (ifindex && if_indextoname(ifindex, name) && !has_place(places, ifindex))
-			status = add_place(places, name, ifindex);
-	}
-	freeifaddrs(addresses);
-	if (!status && !places->n) {
-		hp_error("no interface of this network namespace has an address: see `ip address`");
-		return HP_EXIT_USAGE;
-	}
-	return status;
-}
-
-static int add_named(struct hp_places *places, const struct hp_arguments *a)
-{
-	int ifindex, status = HP_EXIT_DONE;
-
-	for (size_t i = 0; i < a->n_interfaces && !status; i++) {
-		ifindex = hp_interface_index(a->interfaces[i]);
-		if (!ifindex)
-			return HP_EXIT_USAGE;
-		if (has_place(places, ifindex)) {
-			hp_usage("interface %s is named twice", a->interfaces[i]);
-			return HP_EXIT_USAGE;
-		}
-		status = add_place(places, a->interfaces[i], ifindex);
-	}
-	return status;
-}
-
-static int list_places(const struct hp_arguments *a, struct hp_places *places)
-{
-	int status;
-
-	if (!a->n_interfaces) {
-		hp_usage("which interface? -i IF");
-		return HP_EXIT_USAGE;
-	}
-	status = hp_means_all(a) ? add_all(places) : add_named(places, a);
-	for (size_t i = 0; i < places->n; i++) {
-		places->requests[i].dry_run = a->dry_run;
-		places->requests[i].replace = a->replace;
-	}
-	return status;
 }
 
 /* ---- what holds them ------------------------------------------------------------------------- */
@@ -278,6 +156,7 @@ static int load_all(const struct hp_tool *tool, struct hp_places *places, bool r
 
 	for (i = 0; i < places->n && !status; i++) {
 		requests[i].sibling = *sibling ? sibling : NULL;
+		requests[i].forget = tool->forget;
 		status = load_one(tool, &requests[i], run ? &places->runners[i] : NULL);
 		if (!requests[i].dry_run)
 			sibling = requests[i].dir;
@@ -313,7 +192,7 @@ int hp_place(const struct hp_tool *tool, const struct hp_arguments *a, bool run,
 {
 	int lock, err, status;
 
-	status = list_places(a, places);
+	status = hp_places_list(a, places);
 	if (status)
 		return status;
 	err = hp_pin_lock(tool->name, &lock);

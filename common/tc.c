@@ -246,6 +246,7 @@ int hp_clsact_attach(const char *dir, int prog_fd, int ifindex, enum hp_directio
 
 int hp_tc_read_filter(const char *dir, struct hp_binding *binding)
 {
+	char interface[IF_NAMESIZE];
 	struct filter filter;
 	int err, back;
 
@@ -259,10 +260,10 @@ int hp_tc_read_filter(const char *dir, struct hp_binding *binding)
 	binding->direction = filter.direction;
 	binding->prog_id = program_of(&filter);
 	binding->here = back < 0;
-	if (binding->prog_id)
+	if (if_indextoname(filter.ifindex, interface))
 		binding->ifindex = filter.ifindex;
 	hp_leave_netns(back);
-	return 0;
+	return binding->ifindex && !binding->prog_id ? -ENOENT : 0;
 }
 
 int hp_tc_update_filter(const char *dir, int prog_fd)

@@ -57,6 +57,18 @@ everything() {
 	[[ ! -d /sys/fs/bpf/hookpoint ]] || find /sys/fs/bpf/hookpoint -mindepth 2
 }
 
+# everything_settled: when nothing is on its way out any more, for at most 5 seconds.
+everything_settled() {
+	local tries now before=''
+	for ((tries = 0; tries < 25; tries++)); do
+		now=$(everything)
+		[[ $now != "$before" ]] || break
+		before=$now
+		sleep 0.2
+	done
+	echo "$now"
+}
+
 # nothing_left BEFORE: fails unless, within 5 seconds, there is nothing that was not there before. (The kernel
 # frees programs and maps some time after the last reference has gone.)
 nothing_left() {

@@ -82,8 +82,7 @@ static long skip_tag(__u32 index, struct tag_walk *walk)
 {
 	__be16 tag[2]; /* priority and VLAN, then the EtherType of what it wraps */
 
-	if (!is_vlan_tag(walk->ethertype) ||
-	    load_bytes(walk->ctx, walk->offset, tag, sizeof(tag)))
+	if (!is_vlan_tag(walk->ethertype) || load_bytes(walk->ctx, walk->offset, tag, sizeof(tag)))
 		return 1;
 	walk->ethertype = tag[1];
 	walk->offset += sizeof(tag);

@@ -3,7 +3,6 @@
  */
 #include <errno.h>
 #include <libmnl/libmnl.h>
-#include <linux/rtnetlink.h>
 #include <net/if_arp.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,10 +12,9 @@
 #include "hookpoint.h"
 #include "drop-spoofed-packets.skel.h"
 #include "fill.h"
+#include "follow.h"
 #include "sets.h"
 #include "show.h"
-
-#define LOOPBACK 1 /* its index, in each network namespace */
 
 static struct {
 	struct sources allowed;
@@ -60,18 +58,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* What the interface's set is to be now: its own addresses, at egress, and what is ALLOWED. */
-static int wanted_set(int ifindex, const struct sources *allowed, bool log_only,
-		      struct sources *set)
+/* What the interface's set is to be, by its addresses now and the options. */
+static int gather(int ifindex, struct sources *set)
 {
-	int err = 0;
-
-	for (size_t i = 0; i < allowed->n && !err; i++)
-		if (allowed->entries[i].value & ORIGIN_ALLOWED && allowed->entries[i].source.family)
-			err = sources_add(set, &allowed->entries[i].source, ORIGIN_ALLOWED);
-	if (!err && options.direction == HP_EGRESS)
-		err = sources_gather(set, ifindex);
-	return err ? err : sources_complete(set, log_only);
+	return sources_want(set, options.direction == HP_EGRESS ? ifindex : 0, &options.allowed,
+			    options.log_only);
 }
 
 /* ---- load ------------------------------------------------------------------------------------ */
@@ -96,14 +87,16 @@ static int load_program(void)
 static int choose_program(const struct hp_request *request, struct bpf_program **program)
 {
 	struct ifreq interface = {};
-	int type = -1, fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int err = 0, fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	snprintf(interface.ifr_name, sizeof(interface.ifr_name), "%s", request->interface);
-	if (fd >= 0 && !ioctl(fd, SIOCGIFHWADDR, &interface))
-		type = interface.ifr_hwaddr.sa_family;
+	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &interface))
+		err = -errno;
 	if (fd >= 0)
 		close(fd);
-	switch (type) {
+	if (err)
+		return hp_fail(err, "ask what kind of interface %s is", request->interface);
+	switch (interface.ifr_hwaddr.sa_family) {
 	case ARPHRD_ETHER:
 	case ARPHRD_LOOPBACK:
 		*program = skel->progs.guard_ethernet;
@@ -116,12 +109,10 @@ static int choose_program(const struct hp_request *request, struct bpf_program *
 	case ARPHRD_SIT:
 		*program = skel->progs.guard_ip;
 		return HP_EXIT_DONE;
-	case -1:
-		return hp_fail(-errno, "ask what kind of interface %s is", request->interface);
 	default:
 		hp_error("%s can't be guarded: its packets begin neither with Ethernet nor with IP "
 			 "(ARPHRD type %d)",
-			 request->interface, type);
+			 request->interface, interface.ifr_hwaddr.sa_family);
 		return HP_EXIT_REFUSED;
 	}
 }
@@ -210,7 +201,7 @@ static int load(const struct hp_request *request)
 	if (status)
 		return status;
 	sources_free(&wanted);
-	err = wanted_set(request->ifindex, &options.allowed, options.log_only, &wanted);
+	err = gather(request->ifindex, &wanted);
 	if (err)
 		return hp_fail(err, "ask for the addresses of %s", request->interface);
 	status = hp_tc_load(request, skel->obj, program, options.direction, prepare, &did);
@@ -233,127 +224,24 @@ static void forget(const char *dir, __u32 ifindex)
 	maps_close(&maps);
 }
 
-/* ---- run: following the addresses ------------------------------------------------------------ */
+/* ---- run ------------------------------------------------------------------------------------- */
 
 static int watch(int *fd)
 {
-	int err = hp_netlink_open(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
-					  RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
-				  &changes);
+	int err = follow_open(&changes, fd);
 
-	if (err)
-		return hp_fail(err, "listen for changes of addresses");
-	*fd = mnl_socket_get_fd(changes);
-	return HP_EXIT_DONE;
-}
-
-/* What messages have told of: interfaces, or more of them than there is room for. */
-struct touched {
-	__u32 ifindexes[64];
-	size_t n;
-	bool all;
-	bool gone; /* some interface was removed */
-};
-
-static bool is_touched(const struct touched *touched, __u32 ifindex)
-{
-	for (size_t i = 0; i < touched->n; i++)
-		if (touched->ifindexes[i] == ifindex)
-			return true;
-	return touched->all;
-}
-
-static void touch(struct touched *touched, __u32 ifindex)
-{
-	if (is_touched(touched, ifindex))
-		return;
-	if (touched->n == sizeof(touched->ifindexes) / sizeof(*touched->ifindexes))
-		touched->all = true;
-	else
-		touched->ifindexes[touched->n++] = ifindex;
-}
-
-static int take_change(const struct nlmsghdr *message, void *arg)
-{
-	const struct ifaddrmsg *address = mnl_nlmsg_get_payload(message);
-	const struct rtmsg *route = mnl_nlmsg_get_payload(message);
-	struct touched *touched = arg;
-
-	switch (message->nlmsg_type) {
-	case RTM_NEWADDR:
-	case RTM_DELADDR:
-		touch(touched, address->ifa_index);
-		touch(touched, LOOPBACK);
-		break;
-	case RTM_NEWROUTE:
-	case RTM_DELROUTE:
-		if (route->rtm_type == RTN_LOCAL)
-			touch(touched, LOOPBACK);
-		break;
-	case RTM_DELLINK:
-		touched->gone = true;
-		break;
-	}
-	return MNL_CB_OK;
-}
-
-/* Takes all messages that are there. */
-static void take_changes(int fd, struct touched *touched)
-{
-	char buffer[32768];
-	ssize_t length;
-
-	while ((length = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT)) >= 0 || errno == ENOBUFS)
-		if (length < 0) /* there were too many, and some are lost */
-			touched->all = touched->gone = true;
-		else
-			mnl_cb_run(buffer, length, 0, 0, take_change, touched);
-}
-
-/* Gives the program the interface's addresses as they are now; what --allow said stays as it is. */
-static int follow(const struct hp_request *request)
-{
-	struct sources present = {}, now = {};
-	bool log_only;
-	struct maps maps;
-	int err;
-
-	err = maps_open(request->dir, &maps);
-	if (err)
-		return err;
-	err = set_read(&maps, request->ifindex, &present);
-	log_only = sources_find(&present, &(struct source){ .bits = FACT_LOG_ONLY });
-	if (!err)
-		err = wanted_set(request->ifindex, &present, log_only, &now);
-	if (!err && !sources_equal(&now, &present))
-		err = set_write(&maps, request->ifindex, &now);
-	maps_close(&maps);
-	sources_free(&present);
-	sources_free(&now);
-	return err == -ENODEV || err == -ENXIO ? 0 : err; /* the interface is just vanishing */
+	return err ? hp_fail(err, "listen for changes of addresses") : HP_EXIT_DONE;
 }
 
 static int changed(int fd, const struct hp_request *requests, size_t n)
 {
-	struct touched touched = {};
-	char name[IF_NAMESIZE];
-	size_t left = 0;
-	int err;
+	const struct follow_options how = {
+		.addresses = options.direction == HP_EGRESS,
+		.allowed = &options.allowed,
+		.log_only = options.log_only,
+	};
 
-	take_changes(fd, &touched);
-	for (size_t i = 0; i < n; i++) {
-		if (options.direction == HP_EGRESS && is_touched(&touched, requests[i].ifindex)) {
-			err = follow(&requests[i]);
-			if (err)
-				hp_fail(err, "follow the addresses of %s", requests[i].interface);
-		}
-		if (!touched.gone || if_indextoname(requests[i].ifindex, name))
-			left++;
-	}
-	if (left || !n)
-		return HP_EXIT_DONE;
-	hp_error("no interface is left to be guarded");
-	return HP_EXIT_NOTHING;
+	return follow_changes(fd, requests, n, &how);
 }
 
 /* ---- fill: for a program that tc has attached ------------------------------------------------ */
@@ -363,7 +251,7 @@ static int fill(const char *interface, int ifindex)
 	struct sources set = {};
 	int err, n = 0;
 
-	err = wanted_set(ifindex, &options.allowed, options.log_only, &set);
+	err = gather(ifindex, &set);
 	if (!err)
 		err = fill_programs(ifindex, options.direction, &set, &n);
 	if (!err && n)

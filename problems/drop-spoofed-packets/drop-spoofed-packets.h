@@ -42,7 +42,7 @@ enum fact {
 	FACTS
 };
 
-/* What became of a packet. The first of these that fits, from the bottom up. */
+/* What became of a packet. Its source is judged first: what is forged may be malformed, too. */
 enum verdict {
 	VERDICT_ALLOWED,
 	VERDICT_FORGED_IPV4,

@@ -101,12 +101,39 @@ int set_write(const struct maps *maps, __u32 ifindex, const struct sources *set)
 	return err;
 }
 
+/* What an entry of the map says; facts that follow from the others are left out. */
+static int take_entry(struct sources *set, const struct source *key, __u64 value)
+{
+	return key->family || key->bits == FACT_LOG_ONLY ? sources_add(set, key, value) : 0;
+}
+
+/* A set in force is never changed, so it can be read in pieces. N: its max_entries. */
+static int read_entries(int map_fd, __u32 n, struct sources *set)
+{
+	struct source *keys = calloc(n, sizeof(*keys));
+	__u64 *values = calloc(n, sizeof(*values));
+	int taken = 0, err = keys && values ? 0 : -ENOMEM;
+	__u32 place, count, *from = NULL;
+
+	while (!err && !taken) {
+		count = n;
+		err = bpf_map_lookup_batch(map_fd, from, &place, keys, values, &count, NULL);
+		if (err && err != -ENOENT) /* ENOENT: these are the last */
+			break;
+		for (__u32 i = 0; i < count && !taken; i++)
+			taken = take_entry(set, &keys[i], values[i]);
+		from = &place;
+	}
+	free(values);
+	free(keys);
+	return err == -ENOENT ? taken : err;
+}
+
 int set_read(const struct maps *maps, __u32 ifindex, struct sources *set)
 {
-	struct source key, *previous = NULL;
+	struct bpf_map_info info = {};
+	__u32 id, size = sizeof(info);
 	struct sources found = {};
-	__u64 value;
-	__u32 id;
 	int inner, err;
 
 	err = bpf_map_lookup_elem(maps->source_sets, &ifindex, &id);
@@ -115,17 +142,12 @@ int set_read(const struct maps *maps, __u32 ifindex, struct sources *set)
 	inner = bpf_map_get_fd_by_id(id);
 	if (inner < 0)
 		return inner;
-	/* A set in force is never changed, so the walk meets each entry once. */
-	while (!err && !(err = bpf_map_get_next_key(inner, previous, &key))) {
-		err = bpf_map_lookup_elem(inner, &key, &value);
-		if (!err && key.family)
-			err = sources_add(&found, &key, value);
-		else if (!err && key.bits == FACT_LOG_ONLY)
-			err = sources_add(&found, &key, value);
-		previous = &key;
-	}
+	err = bpf_obj_get_info_by_fd(inner, &info, &size);
+	if (!err)
+		err = read_entries(inner, info.max_entries, &found);
 	close(inner);
-	err = err == -ENOENT ? sources_complete(&found, false) : err;
+	if (!err)
+		err = sources_complete(&found, false);
 	if (err)
 		sources_free(&found);
 	else

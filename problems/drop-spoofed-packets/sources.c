@@ -36,9 +36,16 @@ void sources_free(struct sources *set)
 	memset(set, 0, sizeof(*set));
 }
 
+/* By family, then single addresses first and the widest prefixes last. */
 static int compare(const void *a, const void *b)
 {
-	return memcmp(a, b, sizeof(struct source));
+	const struct source *one = a, *other = b;
+
+	if (one->family != other->family)
+		return one->family < other->family ? -1 : 1;
+	if (one->bits != other->bits)
+		return one->bits > other->bits ? -1 : 1;
+	return memcmp(&one->address, &other->address, sizeof(one->address));
 }
 
 static void merge_doubles(struct sources *set)
@@ -281,4 +288,19 @@ int sources_gather(struct sources *set, int ifindex)
 	} while (err == -EINTR);
 	mnl_socket_close(socket);
 	return err;
+}
+
+int sources_want(struct sources *set, int ifindex, const struct sources *allowed, bool log_only)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < allowed->n && !err; i++) {
+		const struct entry *entry = &allowed->entries[i];
+
+		if (entry->source.family && entry->value & ORIGIN_ALLOWED)
+			err = sources_add(set, &entry->source, ORIGIN_ALLOWED);
+	}
+	if (!err && ifindex)
+		err = sources_gather(set, ifindex);
+	return err ? err : sources_complete(set, log_only);
 }

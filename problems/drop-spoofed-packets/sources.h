@@ -45,6 +45,12 @@ __u64 sources_find(const struct sources *set, const struct source *source);
  */
 int sources_gather(struct sources *set, int ifindex);
 
+/*
+ * Fills the empty SET with what an interface's set is to be, complete: its addresses (IFINDEX 0:
+ * none), and what of ALLOWED is ORIGIN_ALLOWED. Errors of sources_gather().
+ */
+int sources_want(struct sources *set, int ifindex, const struct sources *allowed, bool log_only);
+
 /* Reads "ADDRESS" or "ADDRESS/BITS" for a parser of options. EINVAL, having said what is wrong. */
 error_t source_parse(const char *arg, struct source *source);
 void source_print(const struct source *source, source_text text);

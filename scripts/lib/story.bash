@@ -22,9 +22,13 @@ tell() {
 
 # show HOST COMMAND...: shows the command, runs it on the host. Its failure is part of the story.
 show() {
-	local host=$1
+	local host=$1 word line=''
 	shift
-	printf '%s%s$ %s%s\n' "$dim" "$host" "$*" "$plain"
+	for word; do # quoted where a person would have to
+		[[ $word =~ ^[a-zA-Z0-9_./:=,@%+-]+$ ]] || word="'$word'"
+		line+=" $word"
+	done
+	printf '%s%s$%s%s\n' "$dim" "$host" "$line" "$plain"
 	"$host" "$@" || true
 }
 
