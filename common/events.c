@@ -146,18 +146,16 @@ static void tell_missed(struct reader *reader)
 {
 	for (size_t i = 0; i < reader->n; i++) {
 		struct source *s = &reader->sources[i];
-		__u64 missed, more;
+		char name[IF_NAMESIZE];
+		__u64 missed;
 
 		if (reader->tool->events->missed(&s->attachment, &missed) || missed <= s->missed)
 			continue;
-		more = missed - s->missed;
+		hp_interface_name(s->attachment.ifindex, name);
+		printf(reader->json ? "{\"schema\":1,\"interface\":\"%s\",\"missed\":%llu}\n"
+				    : "%s: %llu more, which were not reported\n",
+		       name, missed - s->missed);
 		s->missed = missed;
-		if (reader->json)
-			printf("{\"schema\":1,\"interface\":\"%s\",\"missed\":%llu}\n",
-			       s->attachment.interface, more);
-		else
-			printf("%s: %llu more, which were not reported\n", s->attachment.interface,
-			       more);
 	}
 }
 

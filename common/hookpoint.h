@@ -239,6 +239,10 @@ struct hp_event_source {
 typedef char hp_time_text[32];
 void hp_time_of(__u64 monotonic_ns, hp_time_text text);
 
+/* The interface's name in printable characters, or "#7" where it has gone; TEXT: IF_NAMESIZE bytes.
+ */
+void hp_interface_name(int ifindex, char *text);
+
 /* ---- rtnetlink ------------------------------------------------------------------------------- */
 
 struct mnl_socket;

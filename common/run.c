@@ -100,6 +100,14 @@ static int block_signals(void)
 	return signalfd(-1, &ends, SFD_CLOEXEC);
 }
 
+/* A pipe whose other end is closed. That a disk is full, say, is no reason to end. */
+static bool nobody_reads(void)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO };
+
+	return poll(&out, 1, 0) == 1 && out.revents & POLLERR;
+}
+
 static int run(const struct hp_tool *tool, const struct hp_arguments *arguments, int signals,
 	       int watch)
 {
@@ -108,7 +116,7 @@ static int run(const struct hp_tool *tool, const struct hp_arguments *arguments,
 
 	status = hp_place(tool, arguments, true, &places);
 	if (!status && !arguments->dry_run) {
-		if (!fflush(stdout) || errno != EPIPE)
+		if (!nobody_reads())
 			status = stand_guard(tool, &places, watch, signals);
 		for (size_t i = 0; i < places.n; i++) {
 			worst = detach(tool, &places.requests[i], places.runners[i]);

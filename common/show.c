@@ -50,14 +50,23 @@ static void remark(const struct hp_attachment *a)
 			name);
 }
 
-/* JSON and terminals want characters; to the kernel a name may be made of nearly any bytes. */
-static const char *printable(const char *name, char *text)
+const char *hp_printable(const char *name, char *text)
 {
 	snprintf(text, IF_NAMESIZE, "%s", name);
 	for (char *c = text; *c; c++)
-		if (*c <= ' ' || *c > '~')
+		if (*c <= ' ' || *c > '~' || *c == '"' || *c == '\\')
 			*c = '?';
 	return text;
+}
+
+void hp_interface_name(int ifindex, char *text)
+{
+	char name[IF_NAMESIZE];
+
+	if (if_indextoname(ifindex, name))
+		hp_printable(name, text);
+	else
+		snprintf(text, IF_NAMESIZE, "#%d", ifindex);
 }
 
 static bool is_wanted(const struct hp_attachment *a, const struct show *show)
@@ -80,7 +89,7 @@ static int show_one(const struct hp_attachment *a, void *arg)
 		return 0;
 
 	fields = json_pack("{s:s, s:s, s:i, s:s, s:s, s:i}", "interface",
-			   printable(a->interface, name), "state", conditions[a->condition],
+			   hp_printable(a->interface, name), "state", conditions[a->condition],
 			   "ifindex", a->ifindex, "netns", a->netns, "mode",
 			   a->condition == HP_ATTACHED ? hp_mode_name(a->mode) : "unknown",
 			   "program_id", a->prog_id);

@@ -20,7 +20,8 @@ struct removal {
 static bool is_wanted(const struct hp_attachment *a, const struct removal *r)
 {
 	if (!r->interface)
-		return !r->here || (a->condition != HP_ELSEWHERE && !strcmp(a->netns, r->netns));
+		return !r->here || a->condition == HP_ATTACHED ||
+		       (a->condition != HP_ELSEWHERE && !strcmp(a->netns, r->netns));
 	if (a->condition == HP_ATTACHED)
 		return (int)a->ifindex == r->ifindex;
 	return a->condition != HP_ELSEWHERE && !strcmp(a->interface, r->interface) &&

@@ -83,7 +83,7 @@ int show_status(const struct hp_attachment *a, json_t *fields)
 		hp_info("reading the set of %s takes cap_sys_admin", a->interface);
 		return 0;
 	}
-	if (err)
+	if (err && err != -ENOENT)
 		return err;
 	json_object_set_new(fields, "log_only", json_boolean(sources_find(&set, &log_only)));
 	json_object_set_new(fields, "addresses", list(&set, ORIGIN_INTERFACE, NULL));
@@ -115,7 +115,7 @@ int show_stats(const struct hp_attachment *a, json_t *fields)
 	json_t *verdicts;
 	int fd, err;
 
-	if (!a->ifindex)
+	if (a->condition != HP_ATTACHED) /* elsewhere the index may be another's */
 		return 0;
 	err = hp_pin_open(a->dir, "verdict_counts", &fd);
 	if (err)
@@ -221,8 +221,7 @@ static void print_event(const void *record, size_t size, bool json)
 	if (size < sizeof(*r) || r->verdict >= VERDICTS)
 		return;
 	hp_time_of(r->time_ns, time);
-	if (!if_indextoname(r->ifindex, interface))
-		snprintf(interface, sizeof(interface), "#%u", r->ifindex);
+	hp_interface_name(r->ifindex, interface);
 	if (json) {
 		print_json(r, time, interface);
 		return;
