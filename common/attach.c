@@ -33,7 +33,8 @@ struct loading {
 static int set_up(const struct loading *l, const char *dir)
 {
 	const struct hp_request *r = l->request;
-	const char *sibling = r->sibling;
+	/* Without PREPARE the maps hold what is this interface's alone. */
+	const char *sibling = l->prepare ? r->sibling : NULL;
 	int err, status = HP_EXIT_DONE;
 
 	if (sibling && hp_attachment_matches(sibling, l->obj) != 1)

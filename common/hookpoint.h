@@ -395,8 +395,9 @@ int hp_xdp_load(const struct hp_request *request, const struct bpf_object *obj,
 
 /*
  * The same at tc, first in its place: through tcx, or where the kernel hasn't that, as a filter of
- * the qdisc clsact. Interfaces share maps. PREPARE writes what the program is to find in the maps
- * that are pinned in DIR, before it runs; it returns an exit status.
+ * the qdisc clsact. PREPARE writes what the program is to find in the maps that are pinned in DIR,
+ * before it runs there; it returns an exit status. Interfaces with the same version of the object
+ * share those maps. NULL: there is nothing to be written, and maps are each interface's own.
  */
 typedef int (*hp_prepare)(const struct hp_request *request, const char *dir);
 int hp_tc_load(const struct hp_request *request, const struct bpf_object *obj,

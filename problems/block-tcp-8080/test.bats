@@ -294,6 +294,24 @@ build_variant() {
 	assert_success
 }
 
+@test "block-tcp-8080: several interfaces at once, each with ports and counters of its own" {
+	local ports="d['attachments'][0]['ports']"
+	ip -netns server link add veth1 type veth peer name veth2
+	run server "$tool" load -i veth0 -i veth1
+	assert_success
+	assert_line "veth0: attached in native mode, blocking TCP port 8080"
+	assert_line "veth1: attached in native mode, blocking TCP port 8080"
+	server "$tool" load -i veth1 -p 22
+	assert_equal "$(server "$tool" status -j -i veth0 | json "$ports")" "['8080']"
+	assert_equal "$(server "$tool" status -j -i veth1 | json "$ports")" "['22']"
+	send_segments 3 8080
+	assert_equal "$(server "$tool" stats -j -i veth0 | json "$ports")" "[{'port': 8080, 'blocked': 3}]"
+	assert_equal "$(server "$tool" stats -j -i veth1 | json "$ports")" "[]"
+	server "$tool" unload -i veth0 -i veth1
+	ip -netns server link delete veth1
+	nothing_left "$empty_network"
+}
+
 @test "block-tcp-8080: interfaces of the same name in two namespaces do not meet" {
 	server "$tool" load -i veth0 -p 1
 	client "$tool" load -i veth0 -p 2
