@@ -1,23 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <bpf/bpf.h>
 
 #include "compare.h"
-#include "hookpoint.h"
 #include "oracle.h"
-
-#define MISMATCHES_MAX 5
-
-const char *const verdict_names[VERDICTS] = {
-	[VERDICT_PASSED] = "passed",
-	[VERDICT_MALFORMED] = "malformed",
-	[VERDICT_HIDDEN] = "hidden",
-	[VERDICT_BLOCKED] = "blocked",
-};
 
 /* What one frame did, or should have done. Without padding: two are compared as bytes. */
 struct outcome {
@@ -27,41 +16,14 @@ struct outcome {
 	struct packet_count frame_counts[VERDICT_BLOCKED]; /* by how much they rose */
 };
 
-static int refused(const char *what, int err)
-{
-	fprintf(stderr, "test-verdicts: %s: %s\n", what, strerror(-err));
-	return err;
-}
-
-/*
- * The kernel runs a test on the CPU that asks for it, so on one CPU only its slot of the counters
- * changes. Staying there from before the first run is what makes the other slots irrelevant.
- */
-static int pin_to_cpu(struct check *check)
-{
-	cpu_set_t set;
-
-	check->cpu = sched_getcpu();
-	if (check->cpu < 0)
-		return refused("can't tell the current CPU", -errno);
-	CPU_ZERO(&set);
-	CPU_SET(check->cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		return refused("can't stay on one CPU", -errno);
-	return 0;
-}
-
 int open_check(struct check *check)
 {
-	int err, cpus = libbpf_num_possible_cpus();
+	int err = stay_on_cpu();
 
-	if (cpus < 0)
-		return refused("can't count the CPUs", cpus);
-	err = pin_to_cpu(check);
 	if (err)
 		return err;
-	check->count_slots = calloc(cpus, sizeof(*check->count_slots));
-	check->row_slots = calloc(cpus, sizeof(*check->row_slots));
+	check->count_slots = calloc(test.cpus, sizeof(*check->count_slots));
+	check->row_slots = calloc(test.cpus, sizeof(*check->row_slots));
 	if (!check->count_slots || !check->row_slots)
 		return refused("no memory for the counters", -ENOMEM);
 	check->skel = block_tcp_8080__open_and_load();
@@ -80,28 +42,10 @@ void close_check(struct check *check)
 	free(check->count_slots);
 }
 
-static int run_program(struct check *check, const uint8_t *frame, size_t len, struct outcome *got)
-{
-	struct hp_test_run run = {
-		.in = frame,
-		.in_bytes = len,
-		.out = check->returned,
-		.out_bytes = sizeof(check->returned),
-	};
-	int err;
-
-	err = hp_test_run(check->program_fd, &run);
-	if (err)
-		return refused("the kernel does not run the program", err);
-	got->action = run.retval;
-	got->frame_changed = run.out_bytes != len || memcmp(frame, check->returned, len) != 0;
-	return 0;
-}
-
 /* Also follows the kernel's counters, right or wrong, so that a mismatch is reported once. */
 static int read_counts(struct check *check, struct outcome *got)
 {
-	const struct packet_count *now = &check->count_slots[check->cpu];
+	const struct packet_count *now = &check->count_slots[test.cpu];
 	__u32 verdict;
 
 	for (verdict = 0; verdict < VERDICT_BLOCKED; verdict++) {
@@ -119,7 +63,7 @@ static int read_counts(struct check *check, struct outcome *got)
 
 int compare_row(struct check *check, __u32 row)
 {
-	const struct port_row *now = &check->row_slots[check->cpu];
+	const struct port_row *now = &check->row_slots[test.cpu];
 	int err = bpf_map_lookup_elem(check->port_rows_fd, &row, check->row_slots);
 
 	if (err)
@@ -139,7 +83,7 @@ static void print_outcome(const char *title, const struct outcome *outcome)
 
 	printf("  %-9s action %u (%s)", title, outcome->action, action);
 	for (verdict = 0; verdict < VERDICT_BLOCKED; verdict++)
-		printf(", %s +%llu/%llu", verdict_names[verdict],
+		printf(", %s +%llu/%llu", test.verdict_names[verdict],
 		       (unsigned long long)outcome->frame_counts[verdict].packets,
 		       (unsigned long long)outcome->frame_counts[verdict].bytes);
 	printf("%s%s\n", outcome->row_wrong ? ", wrong row of port_rows" : "",
@@ -163,14 +107,16 @@ int judge_frame(struct check *check, const uint8_t *frame, size_t len)
 	struct outcome expected = { 0 }, got = { 0 };
 	int err;
 
-	check->frames[verdict]++;
+	test.seen[verdict]++;
 	expected.action = verdict >= VERDICT_HIDDEN ? XDP_DROP : XDP_PASS;
 	if (verdict != VERDICT_BLOCKED)
 		expected.frame_counts[verdict] = (struct packet_count){ 1, len };
 
-	err = run_program(check, frame, len, &got);
-	if (!err)
-		err = read_counts(check, &got);
+	err = run_program(check->program_fd, frame, len, &got.action);
+	if (err < 0)
+		return err;
+	got.frame_changed = err;
+	err = read_counts(check, &got);
 	if (!err && verdict == VERDICT_BLOCKED)
 		err = check_row(check, frame, len);
 	if (err < 0)
@@ -179,10 +125,10 @@ int judge_frame(struct check *check, const uint8_t *frame, size_t len)
 	if (memcmp(&expected, &got, sizeof(got)) == 0)
 		return 0;
 
-	printf("MISMATCH: %s, %s %lu\n", check->source, check->change, check->number);
+	printf("MISMATCH: %s, %s %lu\n", test.source, test.change, test.number);
 	print_outcome("expected", &expected);
 	print_outcome("got", &got);
 	printf("  frame     ");
 	packet_print_hex(stdout, frame, len);
-	return ++check->mismatches >= MISMATCHES_MAX;
+	return ++test.mismatches >= MISMATCHES_MAX;
 }

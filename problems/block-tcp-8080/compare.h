@@ -14,35 +14,22 @@
 
 #include "block-tcp-8080.h"
 #include "block-tcp-8080.skel.h"
-#include "packets.h"
+#include "verdict-test.h"
 
 #define PORT_ROWS (PORTS / PORTS_PER_ROW)
-
-extern const char *const verdict_names[VERDICTS];
 
 struct check {
 	struct block_tcp_8080 *skel;
 	int program_fd, frame_counts_fd, port_rows_fd;
-	int cpu;
 
 	/* One map value each, for all CPUs. */
 	struct packet_count *count_slots;
 	struct port_row *row_slots;
-	/* The frame as the program leaves it. */
-	uint8_t returned[PACKET_MAX];
 
 	/* The oracle's port set, and what the kernel's counters must hold by now. */
 	struct port_set blocked;
 	struct packet_count frame_counts[VERDICT_BLOCKED];
 	struct port_row rows[PORT_ROWS];
-
-	/* The present pass: its frames, by what the oracle said, and where the next comes from. */
-	unsigned long frames[VERDICTS];
-	const char *source;
-	const char *change;
-	unsigned long number;
-
-	unsigned int mismatches;
 };
 
 /* Loads the program, with its defaults. A negative errno, after having said what was refused. */

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Written to be checked against the RFCs line by line, not to be fast: one cursor that can't leave
- * the packet, one function per protocol, and no number without the section that it comes from.
+ * the packet (octets.h), one function per protocol, and no number without the section that it comes
+ * from.
  */
 #include <stdbool.h>
 
+#include "octets.h"
 #include "oracle.h"
 
 /* What a frame turned out to hold. */
@@ -14,30 +16,6 @@ enum finding {
 	FOUND_MALFORMED,
 	FOUND_HIDDEN,
 };
-
-/* The unread rest of a packet. */
-struct cursor {
-	const __u8 *at;
-	size_t left;
-};
-
-/* Moves past SIZE bytes and returns their start, or NULL, without moving, when fewer are left. */
-static const __u8 *take(struct cursor *cursor, size_t size)
-{
-	const __u8 *start = cursor->at;
-
-	if (cursor->left < size)
-		return NULL;
-	cursor->at += size;
-	cursor->left -= size;
-	return start;
-}
-
-/* All protocols here put the most significant byte first (RFC 791, appendix B). */
-static unsigned int be16(const __u8 *bytes)
-{
-	return (unsigned int)bytes[0] << 8 | bytes[1];
-}
 
 /* TCP: RFC 9293, section 3.1, "Header Format". */
 static enum finding read_tcp(struct cursor segment, bool first_fragment, unsigned int *port)
@@ -108,47 +86,6 @@ static enum finding read_ipv4(struct cursor packet, unsigned int *port)
 	return read_tcp(packet, more_fragments, port);
 }
 
-/* Next-header values that announce one more header to step over. */
-enum extension {
-	HOP_BY_HOP = 0,	  /* RFC 8200, section 4.3 */
-	ROUTING = 43,	  /* RFC 8200, section 4.4 */
-	FRAGMENT = 44,	  /* RFC 8200, section 4.5 */
-	AUTH = 51,	  /* RFC 4302, section 2 */
-	DESTINATION = 60, /* RFC 8200, section 4.6 */
-	MOBILITY = 135,	  /* RFC 6275, section 6.1.1 */
-};
-
-static bool is_extension(unsigned int next_header)
-{
-	switch (next_header) {
-	case HOP_BY_HOP:
-	case ROUTING:
-	case FRAGMENT:
-	case AUTH:
-	case DESTINATION:
-	case MOBILITY:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Bytes in an extension header whose second byte, mostly a length, is SECOND. Never under eight. */
-static size_t extension_size(unsigned int kind, __u8 second)
-{
-	switch (kind) {
-	case FRAGMENT:
-		/* Fixed; the second byte is reserved (RFC 8200, section 4.5). */
-		return 8;
-	case AUTH:
-		/* "in 32-bit words (4-byte units), minus 2" (RFC 4302, section 2.2). */
-		return ((size_t)second + 2) * 4;
-	default:
-		/* "in 8-octet units, not including the first 8 octets" (RFC 8200, section 4.3). */
-		return ((size_t)second + 1) * 8;
-	}
-}
-
 /* IPv6: RFC 8200, section 3, "IPv6 Header Format", and section 4, "IPv6 Extension Headers". */
 static enum finding read_ipv6(struct cursor packet, unsigned int *port)
 {
@@ -174,7 +111,7 @@ static enum finding read_ipv6(struct cursor packet, unsigned int *port)
 	 * "In any order and occurring any number of times" (section 4.1). Hop-by-hop options may
 	 * only come first; elsewhere they are the receiver's to refuse, and are walked over here.
 	 */
-	for (kind = header[6]; is_extension(kind); kind = header[0]) {
+	for (kind = header[6]; extension_size(kind, 0) != 0; kind = header[0]) {
 		/*
 		 * "The first fragment packet must include the header chain" (RFC 7112, section 5):
 		 * one that does not keeps the rest of it for a fragment that nobody judges.
@@ -207,28 +144,10 @@ static enum finding read_ipv6(struct cursor packet, unsigned int *port)
 static enum finding read_frame(const __u8 *bytes, size_t len, unsigned int *port)
 {
 	struct cursor frame = { .at = bytes, .left = len };
-	unsigned int ethertype;
-	const __u8 *header;
 
-	/* Two addresses of six bytes, then the EtherType (IEEE 802.3, clause 3.1.1). */
-	header = take(&frame, 14);
-	if (!header)
+	switch (take_ethernet(&frame)) {
+	case -1:
 		return FOUND_MALFORMED;
-	ethertype = be16(header + 12);
-
-	/*
-	 * A tag takes the EtherType's place, 0x8100 for a customer's and 0x88a8 for a provider's,
-	 * and is followed by two bytes of its own and the EtherType it displaced (IEEE 802.1Q,
-	 * clause 9). The standard foresees one of each, but nothing limits them.
-	 */
-	while (ethertype == 0x8100 || ethertype == 0x88a8) {
-		header = take(&frame, 4);
-		if (!header)
-			return FOUND_MALFORMED;
-		ethertype = be16(header + 2);
-	}
-
-	switch (ethertype) {
 	case 0x0800: /* RFC 894 */
 		return read_ipv4(frame, port);
 	case 0x86dd: /* RFC 2464, section 3 */

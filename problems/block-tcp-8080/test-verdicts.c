@@ -1,61 +1,41 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Whole, cut and damaged frames through the program and the oracle; compare.h says what is
- * compared.
- *
- * Exit status: 0 they agree; 1 they do not, or the test can prove nothing; 2 the kernel refused.
+ * compared, verdict-test.h how the test ends.
  */
-#include <argp.h>
-#include <errno.h>
-#include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "compare.h"
 #include "oracle.h"
 
-#define EXIT_DISAGREE 1
-#define EXIT_REFUSED  2
-
-struct options {
-	const char *fixtures;
-	uint64_t seed;
-	uint64_t mutations;
+static const char *const verdict_names[VERDICTS] = {
+	[VERDICT_PASSED] = "passed",
+	[VERDICT_MALFORMED] = "malformed",
+	[VERDICT_HIDDEN] = "hidden",
+	[VERDICT_BLOCKED] = "blocked",
 };
 
-/* Each fixture, cut to every length that the kernel accepts, the last one being its own. */
-static int run_truncations(struct check *check, const struct packet_list *fixtures)
-{
-	size_t i;
-	int err;
-
-	check->change = "bytes left:";
-	for (i = 0; i < fixtures->count; i++) {
-		const struct packet *fixture = &fixtures->packets[i];
-
-		check->source = fixture->name;
-		for (check->number = PACKET_MIN; check->number <= fixture->len; check->number++) {
-			err = judge_frame(check, fixture->bytes, check->number);
-			if (err)
-				return err;
-		}
-	}
-	return 0;
-}
+struct verdict_test test = {
+	.problem = "block-tcp-8080",
+	.make_fixtures = "tests/packets/make-fixtures",
+	.packets = "frames",
+	.sides = "program and oracle",
+	.verdicts = VERDICTS,
+	.verdict_names = verdict_names,
+	.seed = 8080,
+	.seen = (unsigned long[VERDICTS]){ 0 },
+};
 
 /* A plain segment to each port there is, for each bit of the set and each cell of port_rows. */
 static int run_ports(struct check *check)
 {
 	uint8_t frame[54] = { [12] = 0x08, 0x00, 0x45, [17] = 40, [22] = 64, 6, [46] = 0x50 };
 
-	check->source = "plain IPv4";
-	check->change = "port";
-	for (check->number = 0; check->number < PORTS; check->number++) {
+	test.source = "plain IPv4";
+	test.change = "port";
+	for (test.number = 0; test.number < PORTS; test.number++) {
 		int err;
 
-		frame[36] = check->number >> 8;
-		frame[37] = check->number;
+		frame[36] = test.number >> 8;
+		frame[37] = test.number;
 		err = judge_frame(check, frame, sizeof(frame));
 		if (err)
 			return err;
@@ -63,50 +43,19 @@ static int run_ports(struct check *check)
 	return 0;
 }
 
-static int run_mutations(struct check *check, const struct packet_list *fixtures,
-			 const struct options *options)
+static int judge_mutation(struct check *check, struct prng *prng, const struct packet *fixture)
 {
-	struct prng prng = { .state = options->seed };
-	bool terminal = isatty(STDERR_FILENO);
 	uint8_t frame[PACKET_MAX];
-	int err = 0;
 
-	check->change = "mutation";
-	for (check->number = 0; !err && check->number < options->mutations; check->number++) {
-		const struct packet *fixture;
-
-		if (terminal && check->number % 65536 == 0)
-			fprintf(stderr, "\r%lu mutations ", check->number);
-		fixture = &fixtures->packets[prng_below(&prng, fixtures->count)];
-		check->source = fixture->name;
-		err = judge_frame(check, frame, packet_mutate(&prng, fixture, frame));
-	}
-	if (terminal)
-		fprintf(stderr, "\r\033[K");
-	return err;
+	return judge_frame(check, frame, packet_mutate(prng, fixture, frame));
 }
 
-/*
- * Ends a pass: tells what was in it, looks for counts in rows where none was expected, and insists
- * on LEAST frames of each verdict, because a test with fewer would say little about that verdict.
- */
-static int end_pass(struct check *check, const char *what, unsigned long least)
+/* Ends a pass, and looks for counts in rows where none was expected. */
+static int end_pass_and_rows(struct check *check, const char *what, unsigned long least)
 {
-	unsigned long *frames = check->frames, all = 0;
 	int i;
 
-	for (i = 0; i < VERDICTS; i++)
-		all += frames[i];
-	printf("%lu %s:", all, what);
-	for (i = 0; i < VERDICTS; i++)
-		printf(" %lu %s", frames[i], verdict_names[i]);
-	printf("\n");
-	for (i = 0; i < VERDICTS; i++) {
-		if (frames[i] >= least)
-			continue;
-		printf("TOO FEW: %s frames, fewer than %lu\n", verdict_names[i], least);
-		check->mismatches++;
-	}
+	end_pass(what, least);
 	for (i = 0; i < PORT_ROWS; i++) {
 		int err = compare_row(check, i);
 
@@ -116,26 +65,20 @@ static int end_pass(struct check *check, const char *what, unsigned long least)
 			continue;
 		printf("MISMATCH: port_rows, row %d: counts that no blocked frame accounts for\n",
 		       i);
-		check->mismatches++;
+		test.mismatches++;
 	}
-	memset(frames, 0, sizeof(check->frames));
 	return 0;
 }
 
-/* The fixtures' second column was written by hand, for port 8080: the oracle has to agree too. */
-static void check_words(struct check *check, const struct packet_list *fixtures)
+/* The fixtures' words are about port 8080. */
+static void check_words(struct check *check)
 {
 	size_t i;
 
-	for (i = 0; i < fixtures->count; i++) {
-		const struct packet *fixture = &fixtures->packets[i];
-		enum verdict verdict = oracle_judge(fixture->bytes, fixture->len, &check->blocked);
+	for (i = 0; i < test.fixtures.count; i++) {
+		const struct packet *fixture = &test.fixtures.packets[i];
 
-		if (strcmp(fixture->word, verdict_names[verdict]) == 0)
-			continue;
-		printf("MISMATCH: %s is %s to the fixture file and %s to the oracle\n",
-		       fixture->name, fixture->word, verdict_names[verdict]);
-		check->mismatches++;
+		check_word(fixture, oracle_judge(fixture->bytes, fixture->len, &check->blocked));
 	}
 }
 
@@ -164,93 +107,43 @@ static void switch_sets(struct check *check)
 		ports->sets[old].words[i] = ~check->blocked.words[i];
 }
 
-static int run_all(struct check *check, const struct packet_list *fixtures,
-		   const struct options *options)
+static int run_all(struct check *check)
 {
 	int err;
 
 	block_port(&check->blocked, 8080);
-	check_words(check, fixtures);
-	err = run_truncations(check, fixtures);
+	check_words(check);
+	err = run_truncations(check, judge_frame);
 	if (!err)
-		err = end_pass(check, "truncations, 8080 blocked", 1);
+		err = end_pass_and_rows(check, "truncations, 8080 blocked", 1);
 	if (err)
 		return err;
 
 	switch_sets(check);
-	err = run_truncations(check, fixtures);
+	err = run_truncations(check, judge_frame);
 	if (!err)
-		err = end_pass(check, "truncations, half of all ports blocked", 1);
+		err = end_pass_and_rows(check, "truncations, half of all ports blocked", 1);
 	if (!err)
 		err = run_ports(check);
 	if (!err)
-		err = end_pass(check, "ports, half of them blocked", 0);
+		err = end_pass_and_rows(check, "ports, half of them blocked", 0);
 	if (!err)
-		err = run_mutations(check, fixtures, options);
+		err = run_mutations(check, judge_mutation);
 	if (!err)
-		err = end_pass(check, "mutations, half of all ports blocked",
-			       options->mutations / 200);
+		err = end_pass_and_rows(check, "mutations, half of all ports blocked",
+					test.mutations / 200);
 	return err;
 }
-
-static error_t parse_option(int key, char *arg, struct argp_state *state)
-{
-	struct options *options = state->input;
-	char *end;
-
-	switch (key) {
-	case 's':
-	case 'n':
-		errno = 0;
-		*(key == 's' ? &options->seed : &options->mutations) = strtoull(arg, &end, 0);
-		if (errno || *end || end == arg || *arg == '-')
-			argp_error(state, "not a number: %s", arg);
-		return 0;
-	case ARGP_KEY_ARG:
-		if (options->fixtures)
-			argp_error(state, "one file of fixtures is enough");
-		options->fixtures = arg;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "no file of fixtures: tests/packets/make-fixtures prints one");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-static const struct argp_option option_table[] = {
-	{ "seed", 's', "SEED", 0, "Start of the random numbers (8080)", 0 },
-	{ "mutations", 'n', "NUMBER", 0, "How many damaged frames to try (1000000)", 0 },
-	{ 0 },
-};
-
-static const struct argp argp = {
-	.options = option_table,
-	.parser = parse_option,
-	.args_doc = "FIXTURES",
-	.doc = "Compares the verdicts of block-tcp-8080 with those of an independent oracle.",
-};
 
 int main(int argc, char **argv)
 {
 	static struct check check; /* half a megabyte: not on the stack */
-	struct options options = { .seed = 8080, .mutations = 1000000 };
-	struct packet_list fixtures = { 0 };
-	int status = EXIT_REFUSED;
+	int err;
 
-	argp_err_exit_status = EXIT_DISAGREE;
-	argp_parse(&argp, argc, argv, 0, NULL, &options);
-	if (packets_read(options.fixtures, &fixtures))
-		return EXIT_DISAGREE;
-
-	printf("%zu fixtures, seed %llu\n", fixtures.count, (unsigned long long)options.seed);
-	if (open_check(&check) || run_all(&check, &fixtures, &options) < 0)
-		goto out;
-	status = check.mismatches ? EXIT_DISAGREE : 0;
-	printf("program and oracle %s\n", status ? "disagree" : "agree");
-out:
+	begin_test(argc, argv);
+	err = open_check(&check);
+	if (!err)
+		err = run_all(&check);
 	close_check(&check);
-	packets_free(&fixtures);
-	return status;
+	return end_test(err);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,23 +11,11 @@
 #include "compare.h"
 #include "hookpoint.h"
 
-#define MISMATCHES_MAX 5
-
 /* BPF_PROG_TEST_RUN runs a program as if on the loopback interface. */
 static const __u32 ifindex = 1;
 
 /* So that the next report is the first of its second. */
 static const struct report_limit fresh;
-
-const char *const verdict_names[VERDICTS] = {
-	[VERDICT_ALLOWED] = "allowed",
-	[VERDICT_FORGED_IPV4] = "forged-ipv4",
-	[VERDICT_FORGED_IPV6] = "forged-ipv6",
-	[VERDICT_FORGED_ARP] = "forged-arp",
-	[VERDICT_FORGED_ADVERTISEMENT] = "forged-advert",
-	[VERDICT_MALFORMED] = "malformed",
-	[VERDICT_NOT_JUDGED] = "not-judged",
-};
 
 /* What one packet did, or should have done. Without padding: two are compared as bytes. */
 struct outcome {
@@ -38,12 +25,6 @@ struct outcome {
 	struct counts counts; /* by how much they rose */
 	struct report report; /* its time is 0 if it was that of the run */
 };
-
-static int refused(const char *what, int err)
-{
-	fprintf(stderr, "test-verdicts: %s: %s\n", what, strerror(-err));
-	return err;
-}
 
 static __u64 now_ns(void)
 {
@@ -61,24 +42,6 @@ static int keep_report(void *arg, void *data, size_t size)
 	check->reports += size == sizeof(check->report) ? 1 : 2;
 	if (size == sizeof(check->report))
 		memcpy(&check->report, data, size);
-	return 0;
-}
-
-/*
- * The kernel runs a test on the CPU that asks for it, so on one CPU only its slot of the counters
- * changes. Staying there from before the first run is what makes the other slots irrelevant.
- */
-static int pin_to_cpu(struct check *check)
-{
-	cpu_set_t set;
-
-	check->cpu = sched_getcpu();
-	if (check->cpu < 0)
-		return refused("can't tell the current CPU", -errno);
-	CPU_ZERO(&set);
-	CPU_SET(check->cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		return refused("can't stay on one CPU", -errno);
 	return 0;
 }
 
@@ -109,14 +72,11 @@ static int load_programs(struct check *check)
 
 int open_check(struct check *check)
 {
-	int err, cpus = libbpf_num_possible_cpus();
+	int err = stay_on_cpu();
 
-	if (cpus < 0)
-		return refused("can't count the CPUs", cpus);
-	err = pin_to_cpu(check);
 	if (err)
 		return err;
-	check->count_slots = calloc(cpus, sizeof(*check->count_slots));
+	check->count_slots = calloc(test.cpus, sizeof(*check->count_slots));
 	if (!check->count_slots)
 		return refused("no memory for the counters", -ENOMEM);
 	err = load_programs(check);
@@ -204,24 +164,15 @@ static int count_reports(struct check *check)
 	return got < 0 ? refused("can't read the reports", got) : 0;
 }
 
-static int run_program(struct check *check, enum hook hook, const uint8_t *packet, size_t len,
-		       struct outcome *got)
+static int run_hook(struct check *check, enum hook hook, const uint8_t *packet, size_t len,
+		    struct outcome *got)
 {
-	struct hp_test_run run = {
-		.in = packet,
-		.in_bytes = len,
-		.out = check->returned,
-		.out_bytes = sizeof(check->returned),
-	};
 	__u64 before = now_ns();
-	int err;
+	int err = run_program(check->program_fds[hook], packet, len, &got->action);
 
-	err = hp_test_run(check->program_fds[hook], &run);
-	if (err)
-		return refused("the kernel does not run the program", err);
-	got->action = run.retval;
-	got->packet_changed = run.out_bytes != len || memcmp(packet, check->returned, len) != 0;
-
+	if (err < 0)
+		return err;
+	got->packet_changed = err;
 	err = count_reports(check);
 	if (err)
 		return err;
@@ -237,7 +188,7 @@ static int run_program(struct check *check, enum hook hook, const uint8_t *packe
 /* Also follows the kernel's counters, right or wrong, so that a mismatch is reported once. */
 static int read_counts(struct check *check, struct outcome *got)
 {
-	const struct counts *now = &check->count_slots[check->cpu];
+	const struct counts *now = &check->count_slots[test.cpu];
 	int err, i;
 
 	err = bpf_map_lookup_elem(check->verdict_counts_fd, &ifindex, check->count_slots);
@@ -261,7 +212,7 @@ static void print_outcome(const char *title, const struct outcome *outcome)
 	for (verdict = 0; verdict < VERDICTS; verdict++)
 		if (outcome->counts.verdicts[verdict].packets != 0 ||
 		    outcome->counts.verdicts[verdict].bytes != 0)
-			printf(", %s +%llu/%llu", verdict_names[verdict],
+			printf(", %s +%llu/%llu", test.verdict_names[verdict],
 			       (unsigned long long)outcome->counts.verdicts[verdict].packets,
 			       (unsigned long long)outcome->counts.verdicts[verdict].bytes);
 	printf(", %u reports%s\n", outcome->reports,
@@ -280,7 +231,7 @@ static void ask_oracle(struct check *check, enum hook hook, const uint8_t *packe
 	enum verdict verdict;
 
 	verdict = oracle_judge(allowed, hook == HOOK_ETHERNET, packet, len, &expected->report);
-	check->packets[verdict]++;
+	test.seen[verdict]++;
 	expected->counts.verdicts[verdict] = (struct packet_count){ 1, len };
 	expected->action = (__u32)TC_ACT_UNSPEC;
 	if (verdict != VERDICT_ALLOWED && verdict != VERDICT_NOT_JUDGED && !allowed->log_only)
@@ -300,7 +251,7 @@ int judge_packet(struct check *check, enum hook hook, const uint8_t *packet, siz
 	if (expected.reports != 0)
 		err = write_limit(check, &fresh);
 	if (!err)
-		err = run_program(check, hook, packet, len, &got);
+		err = run_hook(check, hook, packet, len, &got);
 	if (!err)
 		err = read_counts(check, &got);
 	if (err)
@@ -308,23 +259,22 @@ int judge_packet(struct check *check, enum hook hook, const uint8_t *packet, siz
 	if (memcmp(&expected, &got, sizeof(got)) == 0)
 		return 0;
 
-	printf("MISMATCH: %s, %s %lu, %s, %s\n", check->source, check->change, check->number,
+	printf("MISMATCH: %s, %s %lu, %s, %s\n", test.source, test.change, test.number,
 	       check->configuration->name, hook == HOOK_IP ? "guard_ip" : "guard_ethernet");
 	print_outcome("expected", &expected);
 	print_outcome("got", &got);
 	printf("  packet    ");
 	packet_print_hex(stdout, packet, len);
-	return ++check->mismatches >= MISMATCHES_MAX;
+	return ++test.mismatches >= MISMATCHES_MAX;
 }
 
-static void expect(struct check *check, const char *limit, const char *what, __u64 expected,
-		   __u64 got)
+static void expect(const char *limit, const char *what, __u64 expected, __u64 got)
 {
 	if (expected == got)
 		return;
 	printf("MISMATCH: limit on reports, %s: %llu %s expected, got %llu\n", limit,
 	       (unsigned long long)expected, what, (unsigned long long)got);
-	check->mismatches++;
+	test.mismatches++;
 }
 
 /* Runs on FORGED so often, starting from *LIMIT; afterwards that is what the row holds. */
@@ -339,7 +289,7 @@ static int spend_limit(struct check *check, const struct packet *forged, unsigne
 	if (!err)
 		err = bpf_map_lookup_elem(check->report_limits_fd, &ifindex, limit);
 	/* Whatever becomes of its report, a forged packet is dropped. */
-	expect(check, "reached or not", "as action", TC_ACT_SHOT, run.retval);
+	expect("reached or not", "as action", TC_ACT_SHOT, run.retval);
 	return err ? refused("can't try the limit on reports", err) : 0;
 }
 
@@ -358,9 +308,9 @@ static int check_full_ring(struct check *check, const struct packet *forged)
 	}
 	if (!err)
 		err = count_reports(check);
-	expect(check, "full ring buffer", "reports and losses", all, check->reports + limit.lost);
-	expect(check, "full ring buffer", "losses (0 no, 1 yes)", 1, limit.lost >= 10);
-	expect(check, "full ring buffer", "suppressed", 0, limit.suppressed);
+	expect("full ring buffer", "reports and losses", all, check->reports + limit.lost);
+	expect("full ring buffer", "losses (0 no, 1 yes)", 1, limit.lost >= 10);
+	expect("full ring buffer", "suppressed", 0, limit.suppressed);
 	return err;
 }
 
@@ -388,15 +338,15 @@ int check_limits(struct check *check, const struct packet *forged)
 		err = spend_limit(check, forged, cases[i].times, &limit);
 		if (!err)
 			err = count_reports(check);
-		expect(check, cases[i].name, "reports", cases[i].reports, check->reports);
-		expect(check, cases[i].name, "suppressed", 7 + suppressed, limit.suppressed);
-		expect(check, cases[i].name, "lost", 5, limit.lost);
+		expect(cases[i].name, "reports", cases[i].reports, check->reports);
+		expect(cases[i].name, "suppressed", 7 + suppressed, limit.suppressed);
+		expect(cases[i].name, "lost", 5, limit.lost);
 	}
 	if (!err)
 		err = read_counts(check, &rise);
 	for (i = 0; i < VERDICTS; i++)
 		counted += rise.counts.verdicts[i].packets;
-	expect(check, "reached or not", "packets counted", all, counted);
+	expect("reached or not", "packets counted", all, counted);
 	if (!err)
 		err = check_full_ring(check, forged);
 	return err ? err : read_counts(check, &rise);

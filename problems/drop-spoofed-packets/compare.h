@@ -15,7 +15,7 @@
 #include "drop-spoofed-packets.h"
 #include "drop-spoofed-packets.skel.h"
 #include "oracle.h"
-#include "packets.h"
+#include "verdict-test.h"
 
 /* Room for a prefix of every length, of both families, and some addresses. */
 #define SOURCES_MAX 192
@@ -32,14 +32,11 @@ enum hook {
 	HOOKS
 };
 
-extern const char *const verdict_names[VERDICTS];
-
 struct check {
 	struct drop_spoofed_packets *skel;
 	int program_fds[HOOKS];
 	int source_sets_fd, verdict_counts_fd, report_limits_fd;
 	struct ring_buffer *ring;
-	int cpu;
 
 	/* One map value for all CPUs, and what this CPU's must be by now. */
 	struct counts *count_slots;
@@ -47,18 +44,8 @@ struct check {
 	/* What came out of the ring buffer since this was last 0, and the last of it. */
 	unsigned int reports;
 	struct report report;
-	/* The packet as the program leaves it. */
-	uint8_t returned[PACKET_MAX];
 
 	const struct configuration *configuration;
-
-	/* The present pass: its packets, by what the oracle said, and where the next comes from. */
-	unsigned long packets[VERDICTS];
-	const char *source;
-	const char *change;
-	unsigned long number;
-
-	unsigned int mismatches;
 };
 
 /* Loads the programs. A negative errno, after having said what was refused. */

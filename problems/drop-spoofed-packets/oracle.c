@@ -1,35 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Written to be checked against the RFCs line by line, not to be fast: one cursor that can't leave
- * the packet, one function per protocol, and no number without the section that it comes from.
+ * the packet (octets.h), one function per protocol, and no number without the section that it comes
+ * from.
  */
 #include <string.h>
 
+#include "octets.h"
 #include "oracle.h"
-
-/* The unread rest of a packet. */
-struct cursor {
-	const __u8 *at;
-	size_t left;
-};
-
-/* Moves past SIZE bytes and returns their start, or NULL, without moving, when fewer are left. */
-static const __u8 *take(struct cursor *cursor, size_t size)
-{
-	const __u8 *start = cursor->at;
-
-	if (cursor->left < size)
-		return NULL;
-	cursor->at += size;
-	cursor->left -= size;
-	return start;
-}
-
-/* All protocols here put the most significant byte first (RFC 791, appendix B). */
-static unsigned int be16(const __u8 *bytes)
-{
-	return (unsigned int)bytes[0] << 8 | bytes[1];
-}
 
 /* Do the first BITS bits of ONE and OTHER agree? Bit 0 is the most significant of byte 0. */
 static bool same_bits(const __u8 *one, const __u8 *other, unsigned int bits)
@@ -153,37 +131,6 @@ static enum verdict judge_arp(const struct source_list *allowed, struct cursor p
 	memcpy(report->source.bytes, header + 14, 4);
 	memcpy(report->destination.bytes, header + 24, 4);
 	return VERDICT_FORGED_ARP;
-}
-
-/* Next-header values that announce one more header to step over. */
-enum extension {
-	HOP_BY_HOP = 0,	  /* RFC 8200, section 4.3 */
-	ROUTING = 43,	  /* RFC 8200, section 4.4 */
-	FRAGMENT = 44,	  /* RFC 8200, section 4.5 */
-	AUTH = 51,	  /* RFC 4302, section 2 */
-	DESTINATION = 60, /* RFC 8200, section 4.6 */
-	MOBILITY = 135,	  /* RFC 6275, section 6.1.1 */
-};
-
-/* Bytes in an extension header whose second byte is SECOND, 8 at least; 0 if KIND is none. */
-static size_t extension_size(unsigned int kind, __u8 second)
-{
-	switch (kind) {
-	case FRAGMENT:
-		/* Fixed; the second byte is reserved (RFC 8200, section 4.5). */
-		return 8;
-	case AUTH:
-		/* "in 32-bit words (4-byte units), minus 2" (RFC 4302, section 2.2). */
-		return ((size_t)second + 2) * 4;
-	case HOP_BY_HOP:
-	case ROUTING:
-	case DESTINATION:
-	case MOBILITY:
-		/* "in 8-octet units, not including the first 8 octets" (RFC 8200, section 4.3). */
-		return ((size_t)second + 1) * 8;
-	default:
-		return 0;
-	}
 }
 
 /* Where the walk over a packet's extension headers led. */
@@ -331,28 +278,9 @@ static enum verdict judge_ipv6(const struct source_list *allowed, struct cursor 
 static enum verdict judge_frame(const struct source_list *allowed, struct cursor frame,
 				struct report *report)
 {
-	unsigned int ethertype;
-	const __u8 *header;
-
-	/* Two addresses of six bytes, then the EtherType (IEEE 802.3, clause 3.1.1). */
-	header = take(&frame, 14);
-	if (!header)
+	switch (take_ethernet(&frame)) {
+	case -1:
 		return VERDICT_MALFORMED;
-	ethertype = be16(header + 12);
-
-	/*
-	 * A tag takes the EtherType's place, 0x8100 for a customer's and 0x88a8 for a provider's,
-	 * and is followed by two bytes of its own and the EtherType it displaced (IEEE 802.1Q,
-	 * clause 9). The standard foresees one of each, but nothing limits them.
-	 */
-	while (ethertype == 0x8100 || ethertype == 0x88a8) {
-		header = take(&frame, 4);
-		if (!header)
-			return VERDICT_MALFORMED;
-		ethertype = be16(header + 2);
-	}
-
-	switch (ethertype) {
 	case 0x0800: /* RFC 894 */
 		return judge_ipv4(allowed, frame, report);
 	case 0x0806: /* RFC 826 */

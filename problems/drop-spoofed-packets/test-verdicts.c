@@ -1,26 +1,34 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Whole, cut and damaged packets through the programs and the oracle; compare.h says what is
- * compared.
- *
- * Exit status: 0 they agree; 1 they do not, or the test can prove nothing; 2 the kernel refused.
+ * compared, verdict-test.h how the test ends.
  */
-#include <argp.h>
 #include <arpa/inet.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "compare.h"
+#include "octets.h"
 
-#define EXIT_DISAGREE 1
-#define EXIT_REFUSED  2
+static const char *const verdict_names[VERDICTS] = {
+	[VERDICT_ALLOWED] = "allowed",
+	[VERDICT_FORGED_IPV4] = "forged-ipv4",
+	[VERDICT_FORGED_IPV6] = "forged-ipv6",
+	[VERDICT_FORGED_ARP] = "forged-arp",
+	[VERDICT_FORGED_ADVERTISEMENT] = "forged-advert",
+	[VERDICT_MALFORMED] = "malformed",
+	[VERDICT_NOT_JUDGED] = "not-judged",
+};
 
-struct options {
-	const char *fixtures;
-	uint64_t seed;
-	uint64_t mutations;
+struct verdict_test test = {
+	.problem = "drop-spoofed-packets",
+	.make_fixtures = "make-fixtures",
+	.packets = "packets",
+	.sides = "programs and oracle",
+	.verdicts = VERDICTS,
+	.verdict_names = verdict_names,
+	.seed = 2827,
+	.seen = (unsigned long[VERDICTS]){ 0 },
 };
 
 /* As in make-fixtures. */
@@ -119,20 +127,6 @@ static void make_configurations(void)
 	}
 }
 
-/* Where FRAME's network header is, and which (0: none). */
-static size_t network_header(const uint8_t *frame, size_t len, unsigned int *ethertype)
-{
-	size_t offset;
-
-	for (offset = 14; offset <= len; offset += 4) {
-		*ethertype = frame[offset - 2] << 8 | frame[offset - 1];
-		if (*ethertype != 0x8100 && *ethertype != 0x88a8)
-			return offset;
-	}
-	*ethertype = 0;
-	return len;
-}
-
 /*
  * May the kernel be asked to run a tc program on PACKET? Not if an EtherType, or what is in its
  * place, announces an IP header that isn't all there: some kernels, 6.18.44 for one, return
@@ -140,7 +134,7 @@ static size_t network_header(const uint8_t *frame, size_t len, unsigned int *eth
  */
 static bool can_run(const uint8_t *packet, size_t len)
 {
-	unsigned int ethertype = packet[12] << 8 | packet[13];
+	unsigned int ethertype = be16(packet + 12);
 
 	return len >= (ethertype == 0x0800 ? 34 : ethertype == 0x86dd ? 54 : PACKET_MIN);
 }
@@ -169,30 +163,23 @@ enum way {
 /* Where FRAME can't go the WAY it is judged as a frame. */
 static int judge(struct check *check, enum way way, const uint8_t *frame, size_t len)
 {
-	unsigned int ethertype;
-	size_t link = way == WAY_STRIPPED ? network_header(frame, len, &ethertype) : 0;
+	struct cursor packet = { .at = frame, .left = len };
 
-	if (way == WAY_ETHERNET || len < link + PACKET_MIN || !can_run(frame + link, len - link))
+	/* Of a link header that is cut it leaves less than the kernel accepts. */
+	if (way == WAY_STRIPPED)
+		take_ethernet(&packet);
+	if (way == WAY_ETHERNET || packet.left < PACKET_MIN || !can_run(packet.at, packet.left))
 		return judge_frame(check, frame, len);
-	return judge_packet(check, HOOK_IP, frame + link, len - link);
+	return judge_packet(check, HOOK_IP, packet.at, packet.left);
 }
 
-/* Each fixture, cut to every length that the kernel accepts, the last one being its own. */
-static int run_truncations(struct check *check, const struct packet_list *fixtures)
+static int judge_every_way(struct check *check, const uint8_t *frame, size_t len)
 {
 	enum way way;
-	size_t i;
 	int err = 0;
 
-	check->change = "bytes left:";
-	for (i = 0; i < fixtures->count; i++) {
-		const struct packet *fixture = &fixtures->packets[i];
-
-		check->source = fixture->name;
-		for (check->number = PACKET_MIN; check->number <= fixture->len; check->number++)
-			for (way = 0; !err && way < WAYS; way++)
-				err = judge(check, way, fixture->bytes, check->number);
-	}
+	for (way = 0; !err && way < WAYS; way++)
+		err = judge(check, way, frame, len);
 	return err;
 }
 
@@ -203,8 +190,10 @@ static int run_truncations(struct check *check, const struct packet_list *fixtur
 static void plant_address(struct prng *prng, const struct source_list *allowed, uint8_t *frame,
 			  size_t len)
 {
-	unsigned int ethertype, bit, size;
-	size_t at = network_header(frame, len, &ethertype);
+	struct cursor packet = { .at = frame, .left = len };
+	bool arp = take_ethernet(&packet) == 0x0806;
+	size_t at = len - packet.left;
+	unsigned int bit, size;
 	struct source source;
 
 	if (allowed->count == 0)
@@ -222,106 +211,54 @@ static void plant_address(struct prng *prng, const struct source_list *allowed, 
 		flip_bit(&source, bit);
 
 	if (source.family == 4)
-		at += ethertype == 0x0806 ? 14 : 12;
+		at += arp ? 14 : 12;
 	else
 		at += prng_below(prng, 2) ? 8 : 48; /* the source, or what an advertisement has */
 	if (at + size <= len)
 		memcpy(frame + at, source.address.bytes, size);
 }
 
+/* Each configuration has its share of all mutations, at a time, as changing over is slow. */
 static int judge_mutation(struct check *check, struct prng *prng, const struct packet *fixture)
 {
+	size_t share = (double)test.number / test.mutations * CONFIGURATIONS;
 	uint8_t frame[PACKET_MAX];
 	size_t len = packet_mutate(prng, fixture, frame);
 	unsigned int dice = prng_below(prng, 16);
 	enum way way = dice < 8 ? WAY_ETHERNET : dice < 15 ? WAY_STRIPPED : WAY_IP;
 
+	if (check->configuration != &configurations[share]) {
+		int err = configure(check, &configurations[share]);
+
+		if (err)
+			return err;
+	}
 	if (prng_below(prng, 2))
 		plant_address(prng, &check->configuration->allowed, frame, len);
 	return judge(check, way, frame, len);
 }
 
-/* A share of all for each configuration, at a time, as changing over is slow. */
-static int run_mutations(struct check *check, const struct packet_list *fixtures,
-			 const struct options *options)
-{
-	struct prng prng = { .state = options->seed };
-	bool terminal = isatty(STDERR_FILENO);
-	int err = 0;
-
-	check->change = "mutation";
-	for (check->number = 0; !err && check->number < options->mutations; check->number++) {
-		size_t share = (double)check->number / options->mutations * CONFIGURATIONS;
-		const struct packet *fixture;
-
-		if (check->configuration != &configurations[share])
-			err = configure(check, &configurations[share]);
-		if (terminal && check->number % 65536 == 0)
-			fprintf(stderr, "\r%lu mutations ", check->number);
-		fixture = &fixtures->packets[prng_below(&prng, fixtures->count)];
-		check->source = fixture->name;
-		if (!err)
-			err = judge_mutation(check, &prng, fixture);
-	}
-	if (terminal)
-		fprintf(stderr, "\r\033[K");
-	return err;
-}
-
-/*
- * Ends a pass: tells what was in it, and insists on LEAST packets of each verdict, because a test
- * with fewer would say little about that verdict.
- */
-static void end_pass(struct check *check, const char *what, unsigned long least)
-{
-	unsigned long *packets = check->packets, all = 0;
-	int i;
-
-	for (i = 0; i < VERDICTS; i++)
-		all += packets[i];
-	printf("%lu %s:", all, what);
-	for (i = 0; i < VERDICTS; i++)
-		printf(" %lu %s", packets[i], verdict_names[i]);
-	printf("\n");
-	for (i = 0; i < VERDICTS; i++) {
-		if (packets[i] >= least)
-			continue;
-		printf("TOO FEW: %s packets, fewer than %lu\n", verdict_names[i], least);
-		check->mismatches++;
-	}
-	memset(packets, 0, sizeof(check->packets));
-}
-
-/*
- * The fixtures' second column was written by hand: the oracle has to agree too. Returns the first
- * that is forged, or NULL.
- */
-static const struct packet *check_words(struct check *check, const struct packet_list *fixtures)
+/* Returns the first fixture that is forged, or NULL. */
+static const struct packet *check_words(void)
 {
 	const struct packet *forged = NULL;
 	struct report report;
 	size_t i;
 
-	for (i = 0; i < fixtures->count; i++) {
-		const struct packet *fixture = &fixtures->packets[i];
-		enum verdict verdict = oracle_judge(&configurations[0].allowed, true,
-						    fixture->bytes, fixture->len, &report);
+	for (i = 0; i < test.fixtures.count; i++) {
+		const struct packet *fixture = &test.fixtures.packets[i];
 
+		check_word(fixture, oracle_judge(&configurations[0].allowed, true, fixture->bytes,
+						 fixture->len, &report));
 		if (report.verdict && !forged)
 			forged = fixture;
-		if (strcmp(fixture->word, verdict_names[verdict]) == 0)
-			continue;
-		printf("MISMATCH: %s is %s to the fixture file and %s to the oracle\n",
-		       fixture->name, fixture->word, verdict_names[verdict]);
-		check->mismatches++;
 	}
 	return forged;
 }
 
-static int run_all(struct check *check, const struct packet_list *fixtures,
-		   const struct options *options)
+static int run_all(struct check *check)
 {
-	const struct packet *forged = check_words(check, fixtures);
+	const struct packet *forged = check_words();
 	size_t i;
 	int err = 0;
 
@@ -330,76 +267,27 @@ static int run_all(struct check *check, const struct packet_list *fixtures,
 		if (!err && i == 0 && forged)
 			err = check_limits(check, forged);
 		if (!err)
-			err = run_truncations(check, fixtures);
+			err = run_truncations(check, judge_every_way);
 		if (!err)
-			end_pass(check, configurations[i].name, i == 0 ? 1 : 0);
+			end_pass(configurations[i].name, i == 0 ? 1 : 0);
 	}
 	if (!err)
-		err = run_mutations(check, fixtures, options);
+		err = run_mutations(check, judge_mutation);
 	if (!err)
-		end_pass(check, "mutations", options->mutations / 200);
+		end_pass("mutations", test.mutations / 200);
 	return err;
 }
-
-static error_t parse_option(int key, char *arg, struct argp_state *state)
-{
-	struct options *options = state->input;
-	char *end;
-
-	switch (key) {
-	case 's':
-	case 'n':
-		errno = 0;
-		*(key == 's' ? &options->seed : &options->mutations) = strtoull(arg, &end, 0);
-		if (errno || *end || end == arg || *arg == '-')
-			argp_error(state, "not a number: %s", arg);
-		return 0;
-	case ARGP_KEY_ARG:
-		if (options->fixtures)
-			argp_error(state, "one file of fixtures is enough");
-		options->fixtures = arg;
-		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "no file of fixtures: make-fixtures prints one");
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-static const struct argp_option option_table[] = {
-	{ "seed", 's', "SEED", 0, "Start of the random numbers (2827)", 0 },
-	{ "mutations", 'n', "NUMBER", 0, "How many damaged packets to try (1000000)", 0 },
-	{ 0 },
-};
-
-static const struct argp argp = {
-	.options = option_table,
-	.parser = parse_option,
-	.args_doc = "FIXTURES",
-	.doc = "Compares the verdicts of drop-spoofed-packets with those of an independent oracle.",
-};
 
 int main(int argc, char **argv)
 {
 	static struct check check;
-	struct options options = { .seed = 2827, .mutations = 1000000 };
-	struct packet_list fixtures = { 0 };
-	int status = EXIT_REFUSED;
+	int err;
 
-	argp_err_exit_status = EXIT_DISAGREE;
-	argp_parse(&argp, argc, argv, 0, NULL, &options);
-	if (packets_read(options.fixtures, &fixtures))
-		return EXIT_DISAGREE;
-
-	printf("%zu fixtures, seed %llu\n", fixtures.count, (unsigned long long)options.seed);
+	begin_test(argc, argv);
 	make_configurations();
-	if (open_check(&check) || run_all(&check, &fixtures, &options) < 0)
-		goto out;
-	status = check.mismatches ? EXIT_DISAGREE : 0;
-	printf("programs and oracle %s\n", status ? "disagree" : "agree");
-out:
+	err = open_check(&check);
+	if (!err)
+		err = run_all(&check);
 	close_check(&check);
-	packets_free(&fixtures);
-	return status;
+	return end_test(err);
 }
