@@ -125,6 +125,15 @@ bool hp_lacks_capabilities(void)
 	return *names;
 }
 
+/* In another user namespace than the first, whose inode is fixed, root has no rights to BPF. */
+static bool in_user_namespace(void)
+{
+	char name[32];
+
+	hp_read_note("/proc/self/ns", "user", name, sizeof(name));
+	return *name && strcmp(name, "user:[4026531837]");
+}
+
 /* Names the capabilities that are missing; says OTHERWISE if none is. */
 static void explain_rights(const char *otherwise, char *text, size_t size)
 {
@@ -132,6 +141,12 @@ static void explain_rights(const char *otherwise, char *text, size_t size)
 	ssize_t length;
 
 	missing_capabilities(missing, sizeof(missing));
+	if (in_user_namespace()) {
+		snprintf(text, size,
+			 "this process is in a user namespace, where capabilities give "
+			 "no rights to BPF: run it outside");
+		return;
+	}
 	if (!*missing) {
 		snprintf(text, size, "%s", otherwise);
 		return;

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -107,6 +108,18 @@ static int show_one(const struct hp_attachment *a, void *arg)
 	return a->condition == HP_PARTIAL || !show->add ? 0 : show->add(a, fields);
 }
 
+/* " (tcx, program 42)", or " (stale)" */
+static void print_place(const json_t *fields)
+{
+	const char *state = json_string_value(json_object_get(fields, "state"));
+
+	if (strcmp(state, conditions[HP_ATTACHED]))
+		printf(" (%s)", state);
+	else
+		printf(" (%s, program %lld)", json_string_value(json_object_get(fields, "mode")),
+		       json_integer_value(json_object_get(fields, "program_id")));
+}
+
 static void print_text(const struct show *show)
 {
 	json_t *fields;
@@ -116,9 +129,7 @@ static void print_text(const struct show *show)
 		printf("%s%s", i ? "\n" : "",
 		       json_string_value(json_object_get(fields, "interface")));
 		if (show->stats) /* only the numbers matter: the rest in one line */
-			printf(" (%s, program %lld)",
-			       json_string_value(json_object_get(fields, "mode")),
-			       json_integer_value(json_object_get(fields, "program_id")));
+			print_place(fields);
 		putchar('\n');
 		json_object_del(fields, "interface");
 		if (show->stats) {

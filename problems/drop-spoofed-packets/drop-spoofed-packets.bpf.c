@@ -138,16 +138,33 @@ static __noinline bool is_allowed(void *sources, __u32 family, const union addre
 
 /* ---- IPv4 ------------------------------------------------------------------------------------ */
 
+/* Does IP carry SIZE bytes, and can they be copied? Only of a packet that is no fragment. */
+static __always_inline bool has_payload(const struct packet *p, const struct iphdr *ip, void *to,
+					__u32 size)
+{
+	return p->t.fragment == FRAGMENT_NONE && bpf_ntohs(ip->tot_len) >= ip->ihl * 4 + size &&
+	       !load_bytes(p->ctx, p->offset, to, size);
+}
+
 /* RFC 2131, section 4.1: a client without an address broadcasts, from UDP port 68 to 67. */
 static __always_inline bool is_dhcp_request(const struct packet *p, const struct iphdr *ip)
 {
 	struct udphdr udp;
 
-	return ip->saddr == 0 && ip->daddr == bpf_htonl(INADDR_BROADCAST) &&
-	       ip->protocol == IPPROTO_UDP && p->t.fragment == FRAGMENT_NONE &&
-	       bpf_ntohs(ip->tot_len) >= ip->ihl * 4 + sizeof(udp) &&
-	       !load_bytes(p->ctx, p->offset, &udp, sizeof(udp)) && udp.source == bpf_htons(68) &&
+	return ip->daddr == bpf_htonl(INADDR_BROADCAST) && ip->protocol == IPPROTO_UDP &&
+	       has_payload(p, ip, &udp, sizeof(udp)) && udp.source == bpf_htons(68) &&
 	       udp.dest == bpf_htons(67);
+}
+
+/* RFC 3376, section 4.2.13: a host without an address may tell what groups it listens to. */
+static __always_inline bool is_group_report(const struct packet *p, const struct iphdr *ip)
+{
+	__u8 igmp[8]; /* first of all the type: a report of version 1, 2 or 3 */
+
+	return ip->protocol == IPPROTO_IGMP && ip->ttl == 1 &&
+	       (ip->daddr & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000) &&
+	       has_payload(p, ip, igmp, sizeof(igmp)) &&
+	       (igmp[0] == 0x12 || igmp[0] == 0x16 || igmp[0] == 0x22);
 }
 
 static __always_inline enum verdict judge_ipv4(struct packet *p)
@@ -163,7 +180,9 @@ static __always_inline enum verdict judge_ipv4(struct packet *p)
 	p->report.source.ipv4 = ip.saddr;
 	p->report.destination.ipv4 = ip.daddr;
 
-	if (is_allowed(p->sources, 4, &p->report.source) || is_dhcp_request(p, &ip))
+	if (is_allowed(p->sources, 4, &p->report.source))
+		return VERDICT_ALLOWED;
+	if (ip.saddr == 0 && (is_dhcp_request(p, &ip) || is_group_report(p, &ip)))
 		return VERDICT_ALLOWED;
 	return VERDICT_FORGED_IPV4;
 }
@@ -208,7 +227,8 @@ static __always_inline enum verdict judge_arp(struct packet *p)
 
 /* ---- IPv6 ------------------------------------------------------------------------------------ */
 
-#define MLD_REPORT	       131 /* RFC 2710 */
+#define MLD_REPORT	       131 /* RFC 2710, as the next one */
+#define MLD_DONE	       132
 #define MLD2_REPORT	       143 /* RFC 3810 */
 #define ROUTER_SOLICITATION    133 /* RFC 4861, as the next two */
 #define NEIGHBOR_SOLICITATION  135
@@ -250,7 +270,8 @@ static __always_inline bool is_from_nobody(const struct packet *p, const struct 
 	/* Behind one hop-by-hop header, which holds the option "router alert". */
 	if (ip->hop_limit == 1 && ip->nexthdr == IPPROTO_HOPOPTS && extensions == 8)
 		return (icmp.icmp6_type == MLD2_REPORT && is_link_group(to, 22)) ||
-		       (icmp.icmp6_type == MLD_REPORT && to->bytes[0] == 0xff);
+		       (icmp.icmp6_type == MLD_REPORT && to->bytes[0] == 0xff) ||
+		       (icmp.icmp6_type == MLD_DONE && is_link_group(to, 2));
 	return false;
 }
 

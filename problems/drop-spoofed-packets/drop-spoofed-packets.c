@@ -120,28 +120,47 @@ static int choose_program(const struct hp_request *request, struct bpf_program *
 static struct mnl_socket *changes; /* of addresses: only `run` listens */
 static struct sources wanted;	   /* the set of the interface that is being loaded */
 
-/* "veth0: attached at tcx egress, allowing 10.0.0.2, fd00::2 and 1 more" */
-static void say_allowing(const char *interface, const char *what, const struct sources *set)
+/* Prints, of the entries from --allow or of the others, so many that it makes 4 at most. */
+static void print_some(const struct sources *set, bool allowed, size_t *printed)
 {
 	source_text text;
-	size_t shown = 0, n = 0;
 
-	printf("%s: %s, allowing ", interface, what);
-	for (size_t i = 0; i < set->n; i++) {
-		if (!set->entries[i].source.family || ++n > 4)
+	for (size_t i = 0; i < set->n && *printed < 4; i++) {
+		const struct entry *entry = &set->entries[i];
+
+		if (!entry->source.family || !!(entry->value & ORIGIN_ALLOWED) != allowed)
 			continue;
-		source_print(&set->entries[i].source, text);
-		printf("%s%s", shown++ ? ", " : "", text);
+		source_print(&entry->source, text);
+		printf("%s%s", (*printed)++ ? ", " : "", text);
 	}
-	if (n > shown)
-		printf(" and %zu more", n - shown);
+}
+
+/* "veth0: attached at tcx egress, allowing 192.0.2.0/24, 10.0.0.2, fd00::2 and 1 more" */
+static void say_allowing(const char *interface, const char *what, const struct sources *set,
+			 bool followed)
+{
+	size_t printed = 0, n = 0;
+
+	for (size_t i = 0; i < set->n; i++)
+		n += set->entries[i].source.family != 0;
+	printf("%s: %s, allowing ", interface, what);
+	print_some(set, true, &printed);
+	print_some(set, false, &printed);
+	if (n > printed)
+		printf(" and %zu more", n - printed);
 	printf("%s%s%s\n", n ? "" : "no source at all", options.log_only ? ", only logging" : "",
-	       options.direction == HP_EGRESS && !changes ? " (a snapshot: `run` follows changes)"
-							  : "");
+	       options.direction == HP_EGRESS && !followed ? " (a snapshot: `run` follows changes)"
+							   : "");
 	if (!n)
 		hp_info("%s has no address: all that it sends is forged, but for what a host sends "
 			"to get one",
 			interface);
+}
+
+/* By this process, or by another `run`. */
+static bool is_followed(const struct hp_request *request)
+{
+	return changes || (request->ours && request->ours->runner == HP_RUNNER_ALIVE);
 }
 
 /* Before the program runs, it gets the interface's set and counters. */
@@ -185,7 +204,7 @@ static int change_set(const struct hp_request *request)
 	sources_free(&present);
 	if (err)
 		return hp_fail(err, "change the set of %s", request->interface);
-	say_allowing(request->interface, did, &wanted);
+	say_allowing(request->interface, did, &wanted, is_followed(request));
 	return HP_EXIT_DONE;
 }
 
@@ -209,7 +228,7 @@ static int load(const struct hp_request *request)
 		return status;
 	if (!did)
 		return change_set(request);
-	say_allowing(request->interface, did, &wanted);
+	say_allowing(request->interface, did, &wanted, is_followed(request));
 	return HP_EXIT_DONE;
 }
 
@@ -255,7 +274,7 @@ static int fill(const char *interface, int ifindex)
 	if (!err)
 		err = fill_programs(ifindex, options.direction, &set, &n);
 	if (!err && n)
-		say_allowing(interface, "filled", &set);
+		say_allowing(interface, "filled", &set, false);
 	sources_free(&set);
 	if (err)
 		return hp_fail(err, "fill the programs at %s", interface);

@@ -49,6 +49,7 @@ static void touch(struct touched *touched, __u32 ifindex)
 static int take_change(const struct nlmsghdr *message, void *arg)
 {
 	const struct ifaddrmsg *address = mnl_nlmsg_get_payload(message);
+	const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
 	const struct rtmsg *route = mnl_nlmsg_get_payload(message);
 	struct touched *touched = arg;
 
@@ -62,6 +63,13 @@ static int take_change(const struct nlmsghdr *message, void *arg)
 	case RTM_DELROUTE:
 		if (route->rtm_type == RTN_LOCAL)
 			touch(touched, LOOPBACK);
+		break;
+	case RTM_NEWLINK:
+		/*
+		 * One that goes up gets an IPv6 link-local address, of which the kernel tells when
+		 * it has been found to be nobody else's: just when it is first used.
+		 */
+		touch(touched, link->ifi_index);
 		break;
 	case RTM_DELLINK:
 		touched->gone = true;

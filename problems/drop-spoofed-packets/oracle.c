@@ -83,6 +83,28 @@ static bool is_dhcp_broadcast(struct cursor packet)
 	return be16(ports) == 68 && be16(ports + 2) == 67;
 }
 
+/*
+ * Does a host tell what groups it listens to? "The 0.0.0.0 source address may be used by a system
+ * that has not yet acquired an IP address" (RFC 3376, section 4.2.13). IGMP is protocol 2; reports
+ * are sent with a TTL of 1 (section 4) to a group, and have at least eight bytes.
+ */
+static bool is_group_report(struct cursor packet)
+{
+	const __u8 *header = packet.at;
+	size_t header_length = (header[0] & 0x0f) * 4;
+	__u8 type;
+
+	if (!all_bytes_are(0, header + 12, 4) || header[16] >> 4 != 14)
+		return false;
+	if (header[8] != 1 || header[9] != 2 || (be16(header + 6) & 0x3fff) != 0)
+		return false;
+	if (be16(header + 2) < header_length + 8 || packet.left < header_length + 8)
+		return false;
+	/* Version 3, section 4; versions 2 and 1, section 4 and RFC 1112, appendix I. */
+	type = header[header_length];
+	return type == 0x22 || type == 0x16 || type == 0x12;
+}
+
 /* IPv4: RFC 791, section 3.1, "Internet Header Format". */
 static enum verdict judge_ipv4(const struct source_list *allowed, struct cursor packet,
 			       struct report *report)
@@ -92,7 +114,8 @@ static enum verdict judge_ipv4(const struct source_list *allowed, struct cursor 
 	/* "Internet Header Length ... Note that the minimum value for a correct header is 5." */
 	if (packet.left < 20 || header[0] >> 4 != 4 || (header[0] & 0x0f) < 5)
 		return VERDICT_MALFORMED;
-	if (is_allowed(allowed, 4, header + 12) || is_dhcp_broadcast(packet))
+	if (is_allowed(allowed, 4, header + 12) || is_dhcp_broadcast(packet) ||
+	    is_group_report(packet))
 		return VERDICT_ALLOWED;
 
 	report->family = 4;
@@ -223,6 +246,9 @@ static bool is_from_nobody(const __u8 *header, const struct walk *walk)
 	/* Version 2's report, to all MLDv2 routers. */
 	if (type == 143)
 		return same_bits(destination, mldv2_routers, 128);
+	/* "MLD Report and Done messages" (RFC 3590, section 4); Done to all routers (RFC 2710). */
+	if (type == 132)
+		return same_bits(destination, all_routers, 128);
 	/* Version 1's, to the group itself: multicast is ff00::/8 (RFC 4291, section 2.7). */
 	return type == 131 && destination[0] == 0xff;
 }
