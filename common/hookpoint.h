@@ -257,7 +257,7 @@ int hp_netlink_open(unsigned int groups, struct mnl_socket **socket);
 /*
  * Sends a dump REQUEST, whose flags and sequence number it sets, and calls EACH with every message
  * of the answer; EACH returns 0 to go on or a negative errno. -EINTR: what was dumped changed in
- * the meantime; try again. Errors of the request as the kernel gives them.
+ * the meantime, so that EACH may have missed some. Errors of the request as the kernel gives them.
  */
 typedef int (*hp_each_message)(const struct nlmsghdr *message, void *arg);
 int hp_netlink_dump(struct mnl_socket *socket, struct nlmsghdr *request, hp_each_message each,

@@ -27,7 +27,7 @@ int hp_netlink_open(unsigned int groups, struct mnl_socket **socket)
 struct dump {
 	hp_each_message each;
 	void *arg;
-	bool done;
+	bool done, interrupted;
 	int err; /* the first; what follows is read all the same, so that no answer stays behind */
 };
 
@@ -35,8 +35,8 @@ static void take(struct dump *dump, const struct nlmsghdr *message)
 {
 	int err = 0;
 
-	if (message->nlmsg_flags & NLM_F_DUMP_INTR && !dump->err)
-		dump->err = -EINTR;
+	if (message->nlmsg_flags & NLM_F_DUMP_INTR)
+		dump->interrupted = true;
 	if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR) {
 		/* Both carry an errno first: that of a dump, or of its refusal. */
 		dump->done = true;
@@ -69,5 +69,5 @@ int hp_netlink_dump(struct mnl_socket *socket, struct nlmsghdr *request, hp_each
 		     message = mnl_nlmsg_next(message, &length))
 			take(&dump, message);
 	}
-	return dump.err;
+	return dump.err ? dump.err : dump.interrupted ? -EINTR : 0;
 }

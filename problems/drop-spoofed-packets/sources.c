@@ -262,32 +262,41 @@ static int is_loopback(int ifindex, bool *loopback)
 	return err;
 }
 
-/* One dump, or a few, that begin anew when something changes in the middle of them. */
+static int dump_all(struct mnl_socket *socket, struct gathering *g, bool loopback)
+{
+	int err;
+
+	if (!loopback)
+		return dump_addresses(socket, g);
+	err = dump_local_routes(socket, g, AF_INET);
+	return err ? err : dump_local_routes(socket, g, AF_INET6);
+}
+
+/*
+ * The kernel dumps in pieces. Where an address goes away between two of them, another one may be
+ * left out, and the kernel doesn't always notice and say EINTR. To drop an honest packet is worse
+ * than to honour for some more milliseconds an address that has just gone: so what any of two dumps
+ * shows is there, or of some more if they were interrupted.
+ */
 int sources_gather(struct sources *set, int ifindex)
 {
 	struct gathering g = { .set = set, .ifindex = ifindex };
 	struct mnl_socket *socket;
-	size_t before = set->n;
 	bool loopback = false;
-	int err;
+	int err, dumps;
 
 	err = is_loopback(ifindex, &loopback);
 	if (!err)
 		err = hp_netlink_open(0, &socket);
 	if (err)
 		return err;
-	do {
-		set->n = before;
-		if (loopback) {
-			err = dump_local_routes(socket, &g, AF_INET);
-			if (!err)
-				err = dump_local_routes(socket, &g, AF_INET6);
-		} else {
-			err = dump_addresses(socket, &g);
-		}
-	} while (err == -EINTR);
+	for (dumps = 0; dumps < 2 || (err == -EINTR && dumps < 8); dumps++) {
+		err = dump_all(socket, &g, loopback);
+		if (err && err != -EINTR)
+			break;
+	}
 	mnl_socket_close(socket);
-	return err;
+	return err == -EINTR ? 0 : err;
 }
 
 int sources_want(struct sources *set, int ifindex, const struct sources *allowed, bool log_only)

@@ -40,8 +40,8 @@ __u64 sources_find(const struct sources *set, const struct source *source);
 
 /*
  * Adds the addresses that the interface has now. Of a loopback these are all that are local to the
- * network namespace, and 127.0.0.0/8, for packets between any two of them take that way. Errors of
- * rtnetlink.
+ * network namespace, and 127.0.0.0/8, for packets between any two of them take that way. Addresses
+ * that go away meanwhile may be among them; those that stay are. Errors of rtnetlink.
  */
 int sources_gather(struct sources *set, int ifindex);
 
