@@ -80,6 +80,26 @@ assert ($1), missing" <<<"$output"
 	assert_line --regexp 'block-tcp-8080 load .*not comparable$'
 }
 
+@test "drop-spoofed-packets: a quick run measures every case and judges every target, as JSON" {
+	run --separate-stderr "$root/scripts/bench" -q -j drop-spoofed-packets
+	assert_success
+	[[ -z $stderr ]]
+	check 'all(line["schema"] == 1 and line["bench"] == "drop-spoofed-packets" for line in lines)'
+	check 'all("installed" in line["not_measured"] for line in missing)' # `make test` installs no peers
+	check 'all(line["value"] > 0 and line["unit"] and line["repetitions"] > 1 for line in lines if line not in missing)'
+	# 3 kinds of packets, allowed or forged, by an empty program and by four sets; 3 guards by 2 clocks; 3 ways
+	# to fill, the memory, 3 loaders
+	check 'len(cases) == len(lines) == 3 * 2 * 5 + 2 * 3 + 3 + 1 + 3'
+	local name
+	for name in 'what a packet costs: ARP, 64 bytes, allowed: 10 000 guarded, 100 000 allowed' \
+		'throughput: by CPU time: nftables egress' 'filling: 100 000 addresses: in one batch' \
+		'filling: memory: one address'; do
+		check "'$name' in cases"
+	done
+	check 'sum(len(line.get("targets", [])) for line in lines) == 3 * 2 * 4 + 2 + 1'
+	check 'missing or all(target["met"] in (True, False) for line in lines for target in line.get("targets", []))'
+}
+
 @test "it explains itself and refuses what it does not know" {
 	run "$root/scripts/bench" --help
 	assert_success

@@ -60,6 +60,24 @@ struct packet {
 	struct report report;
 };
 
+/*
+ * Copies the header at OFFSET: 0, or negative where the packet ends before. Headers are nearly
+ * always in the packet's first piece, which can be read directly, in a third of the time.
+ */
+static __always_inline long load_header(struct __sk_buff *ctx, __u32 offset, void *to, __u32 size)
+{
+	void *end = (void *)(long)ctx->data_end, *from = (void *)(long)ctx->data;
+
+	if (offset <= 64) { /* the verifier wants a limit */
+		from += offset;
+		if (from + size <= end) {
+			__builtin_memcpy(to, from, size);
+			return 0;
+		}
+	}
+	return load_bytes(ctx, offset, to, size);
+}
+
 /* ---- is a source allowed? -------------------------------------------------------------------- */
 
 static __always_inline __u64 fact_of(void *sources, enum fact fact)
@@ -120,20 +138,23 @@ static __always_inline bool has_prefix_for(void *sources, const struct source *s
 	return search.found;
 }
 
+static __noinline bool has_prefix(void *sources, const struct source *source)
+{
+	if (source->family == 4)
+		return has_prefix_for(sources, source, FACT_IPV4_LENGTHS);
+	return has_prefix_for(sources, source, FACT_IPV6_LENGTHS_LOW) ||
+	       has_prefix_for(sources, source, FACT_IPV6_LENGTHS_HIGH);
+}
+
 /* An honest host's own address is found at once; prefixes are for what --allow has added. */
-static __noinline bool is_allowed(void *sources, __u32 family, const union address *address)
+static __always_inline bool is_allowed(void *sources, __u32 family, const union address *address)
 {
 	struct source source = { .family = family, .bits = family == 4 ? 32 : 128 };
 
 	if (!sources)
 		return false;
 	source.address = *address;
-	if (bpf_map_lookup_elem(sources, &source))
-		return true;
-	if (family == 4)
-		return has_prefix_for(sources, &source, FACT_IPV4_LENGTHS);
-	return has_prefix_for(sources, &source, FACT_IPV6_LENGTHS_LOW) ||
-	       has_prefix_for(sources, &source, FACT_IPV6_LENGTHS_HIGH);
+	return bpf_map_lookup_elem(sources, &source) || has_prefix(sources, &source);
 }
 
 /* ---- IPv4 ------------------------------------------------------------------------------------ */
@@ -171,7 +192,7 @@ static __always_inline enum verdict judge_ipv4(struct packet *p)
 {
 	struct iphdr ip;
 
-	if (load_bytes(p->ctx, p->offset, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
+	if (load_header(p->ctx, p->offset, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
 		return VERDICT_MALFORMED;
 	p->offset += ip.ihl * 4;
 	p->t.protocol = ip.protocol;
@@ -209,7 +230,7 @@ static __always_inline enum verdict judge_arp(struct packet *p)
 	union address *sender = &p->report.source;
 	struct arp arp;
 
-	if (load_bytes(p->ctx, p->offset, &arp, sizeof(arp)) ||
+	if (load_header(p->ctx, p->offset, &arp, sizeof(arp)) ||
 	    arp.protocol != bpf_htons(ETH_P_IP) || arp.hardware_bytes != ETH_ALEN ||
 	    arp.protocol_bytes != 4)
 		return VERDICT_MALFORMED;
@@ -296,7 +317,7 @@ static __always_inline enum verdict judge_ipv6(struct packet *p)
 	__u64 extensions;
 	struct ipv6hdr ip;
 
-	if (load_bytes(p->ctx, p->offset, &ip, sizeof(ip)) || ip.version != 6)
+	if (load_header(p->ctx, p->offset, &ip, sizeof(ip)) || ip.version != 6)
 		return VERDICT_MALFORMED;
 	p->offset += sizeof(ip);
 	p->report.family = 6;
@@ -434,7 +455,7 @@ int guard_ethernet(struct __sk_buff *ctx)
 	__u64 behind;
 
 	p.offset = sizeof(struct ethhdr);
-	if (load_bytes(ctx, p.offset - 2, &ethertype, sizeof(ethertype)))
+	if (load_header(ctx, p.offset - 2, &ethertype, sizeof(ethertype)))
 		return act_on(&p, VERDICT_MALFORMED);
 	if (is_vlan_tag(ethertype)) {
 		behind = skip_tags(ctx, p.offset, ethertype);

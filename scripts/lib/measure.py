@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Three ways to measure a program: what a packet costs, how fast it drops, what loading costs."""
+"""What there is to measure: a packet's cost, how fast a program drops, throughput, loading."""
 
 import glob
+import json
 import os
 import re
+import socket
+import subprocess
 
 import frames
 from bench import ROOT, Failure, run, run_peer
@@ -11,6 +14,7 @@ from bench import ROOT, Failure, run, run_peer
 TOOLS = f"{ROOT}/tests/bench"
 
 XDP_DROP, XDP_PASS = 1, 2
+TC_ACT_UNSPEC, TC_ACT_SHOT = 0xFFFFFFFF, 2  # -1, as a test run returns it
 
 
 def tool(name):
@@ -101,6 +105,57 @@ class Place:
         if not count / 2 < dropped <= count:
             raise Failure(f"{dropped} of {count} frames were dropped where they should be")
         return dropped / int(ns) * 1e9
+
+
+# ---- throughput ------------------------------------------------------------------------------
+
+
+def _iperf3(*options):
+    """What an iperf3 on host "client" prints, about a stream to one on host "server", here."""
+    run("iperf3", "--version")  # Unavailable, if it isn't
+    server = *on_one_cpu(), "iperf3", "--server", "--one-off", "--forceflush"
+    client = "iperf3", "--client", frames.SERVER_IPV4, *options
+    with subprocess.Popen(server, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            if not any("listening" in line for line in process.stdout):
+                raise Failure("the iperf3 server does not start")
+            return run(*client, via=[*on_host("client"), *on_one_cpu()])
+        finally:
+            process.kill()
+
+
+def _window():
+    """1 MiB, or what the kernel grants a socket: iperf3 refuses to ask for more."""
+    size = 1 << 20
+    with socket.socket() as asked:
+        for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            asked.setsockopt(socket.SOL_SOCKET, buffer, size)
+            size = min(size, asked.getsockopt(socket.SOL_SOCKET, buffer))
+    return size
+
+
+def throughput(seconds):
+    """Gbit/s of one TCP stream from host "client" to host "server", as the server receives it.
+
+    By the clock, and by the time of the CPU that both ends share: what else the machine does makes
+    no difference to that. On two CPUs the slower end would hide what the other one does. The window
+    is fixed because streams with one that the kernel tunes come in two kinds: in some the ends take
+    turns, in others they don't.
+    """
+    told = _iperf3("--json", "--time", str(seconds), "--window", str(_window()))
+    end = json.loads(told)["end"]
+    rate = end["sum_received"]["bits_per_second"] / 1e9
+    share = end["cpu_utilization_percent"]
+    return rate, rate / (share["host_total"] + share["remote_total"]) * 100
+
+
+def can_connect_from(address):
+    """Does a connection come about from host "client" with this address as its source?"""
+    try:
+        _iperf3("--bind", address, "--connect-timeout", "300", "--bytes", "1")
+    except Failure:
+        return False
+    return True
 
 
 # ---- what loading costs ----------------------------------------------------------------------
