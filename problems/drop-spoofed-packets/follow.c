@@ -46,11 +46,27 @@ static void touch(struct touched *touched, __u32 ifindex)
 		touched->ifindexes[touched->n++] = ifindex;
 }
 
+/*
+ * A new IPv6 link-local address is first used in the moment in which the kernel tells of it, when
+ * it has been found to be nobody else's. But its prefix gets a route a second before.
+ */
+static void take_route(const struct nlmsghdr *message, struct touched *touched)
+{
+	const struct rtmsg *route = mnl_nlmsg_get_payload(message);
+	const struct nlattr *attribute;
+
+	if (route->rtm_type == RTN_LOCAL)
+		touch(touched, LOOPBACK);
+	if (route->rtm_family != AF_INET6)
+		return;
+	mnl_attr_for_each(attribute, message,
+			  sizeof(*route)) if (mnl_attr_get_type(attribute) == RTA_OIF)
+		touch(touched, mnl_attr_get_u32(attribute));
+}
+
 static int take_change(const struct nlmsghdr *message, void *arg)
 {
 	const struct ifaddrmsg *address = mnl_nlmsg_get_payload(message);
-	const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
-	const struct rtmsg *route = mnl_nlmsg_get_payload(message);
 	struct touched *touched = arg;
 
 	switch (message->nlmsg_type) {
@@ -61,15 +77,7 @@ static int take_change(const struct nlmsghdr *message, void *arg)
 		break;
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
-		if (route->rtm_type == RTN_LOCAL)
-			touch(touched, LOOPBACK);
-		break;
-	case RTM_NEWLINK:
-		/*
-		 * One that goes up gets an IPv6 link-local address, of which the kernel tells when
-		 * it has been found to be nobody else's: just when it is first used.
-		 */
-		touch(touched, link->ifi_index);
+		take_route(message, touched);
 		break;
 	case RTM_DELLINK:
 		touched->gone = true;

@@ -232,7 +232,9 @@ static int dump_addresses(struct mnl_socket *socket, struct gathering *g)
 	struct ifaddrmsg *address = mnl_nlmsg_put_extra_header(request, sizeof(*address));
 
 	request->nlmsg_type = RTM_GETADDR;
-	address->ifa_index = g->ifindex;
+	/* Of all interfaces: of one alone the kernel (6.18) doesn't say when it left something out.
+	 */
+	address->ifa_family = AF_UNSPEC;
 	return hp_netlink_dump(socket, request, take_address, g);
 }
 
@@ -274,27 +276,24 @@ static int dump_all(struct mnl_socket *socket, struct gathering *g, bool loopbac
 
 /*
  * The kernel dumps in pieces. Where an address goes away between two of them, another one may be
- * left out, and the kernel doesn't always notice and say EINTR. To drop an honest packet is worse
- * than to honour for some more milliseconds an address that has just gone: so what any of two dumps
- * shows is there, or of some more if they were interrupted.
+ * left out; then it says EINTR, and we ask again. To drop an honest packet is worse than to honour
+ * for some more milliseconds an address that has just gone: what any of the dumps shows is there.
  */
 int sources_gather(struct sources *set, int ifindex)
 {
 	struct gathering g = { .set = set, .ifindex = ifindex };
 	struct mnl_socket *socket;
 	bool loopback = false;
-	int err, dumps;
+	int err;
 
 	err = is_loopback(ifindex, &loopback);
 	if (!err)
 		err = hp_netlink_open(0, &socket);
 	if (err)
 		return err;
-	for (dumps = 0; dumps < 2 || (err == -EINTR && dumps < 8); dumps++) {
+	err = -EINTR;
+	for (int dumps = 0; err == -EINTR && dumps < 8; dumps++)
 		err = dump_all(socket, &g, loopback);
-		if (err && err != -EINTR)
-			break;
-	}
 	mnl_socket_close(socket);
 	return err == -EINTR ? 0 : err;
 }
