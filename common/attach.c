@@ -215,7 +215,15 @@ int hp_tc_load(const struct hp_request *request, const struct bpf_object *obj,
 				   .prepare = prepare,
 				   .attach = attach_tc,
 				   .direction = direction };
+	char netns[32];
 
+	hp_read_note("/proc/self/ns", "net", netns, sizeof(netns));
+	if (request->ours && strcmp(request->ours->netns, netns)) {
+		hp_error("%s was moved here with a program that shares its maps with interfaces of "
+			 "%s: unload it first",
+			 request->interface, request->ours->netns);
+		return HP_EXIT_REFUSED;
+	}
 	if (request->ours && direction != request->ours->direction) {
 		hp_error("%s is attached at %s, which can't be changed: unload it first",
 			 request->interface, hp_direction_name(request->ours->direction));

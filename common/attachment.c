@@ -114,6 +114,8 @@ int hp_attachment_recover(const char *dir)
 	err = hp_binding_read(beside, &binding);
 	if (err == -ENOENT)
 		return hp_pin_remove(beside);
+	if (!err && binding.unreachable) /* can't be told from here */
+		return 0;
 	if (!err)
 		err = hp_program_id(beside, &id);
 	if (err)
@@ -269,6 +271,10 @@ static int read_binding(struct hp_attachment *a)
 		err = hp_program_id(a->dir, &id);
 	if (err) /* not to be taken for "nothing is attached": that would be cleaned away */
 		return err;
+	if (binding.unreachable) {
+		a->condition = HP_UNREACHABLE;
+		return 0;
+	}
 	if (!binding.ifindex) {
 		a->condition = HP_STALE;
 		return 0;

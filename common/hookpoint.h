@@ -141,10 +141,11 @@ int hp_pin_remove(const char *dir);
 
 /* What is known of an attachment from its pins and from the kernel. */
 enum hp_condition {
-	HP_ATTACHED,  /* to an interface of this network namespace */
-	HP_ELSEWHERE, /* to an interface of another network namespace */
-	HP_STALE,     /* the interface is gone, the pins are left */
-	HP_PARTIAL,   /* a killed loader left pins, and nothing attached */
+	HP_ATTACHED,	/* to an interface of this network namespace */
+	HP_ELSEWHERE,	/* to an interface of another network namespace */
+	HP_STALE,	/* the interface is gone, the pins are left */
+	HP_PARTIAL,	/* pins are left, and nothing is attached */
+	HP_UNREACHABLE, /* by a filter, in a network namespace that is gone or can't be entered */
 };
 
 /* Is there a `run` that will detach it when it ends? */

@@ -25,6 +25,8 @@ struct hp_binding {
 	__u32 ifindex;		     /* 0: the interface is gone */
 	__u32 prog_id;		     /* what is attached there */
 	bool here;		     /* in this network namespace */
+	bool unreachable; /* in one that is gone or can't be entered: the ifindex and prog_id are 0
+			   */
 };
 
 /* -ENOENT: nothing does. */
@@ -62,8 +64,8 @@ int hp_tc_update_filter(const char *dir, int prog_fd);
 int hp_tc_detach_filter(const char *dir);
 
 /*
- * Enters the network namespace of the attachment in DIR; hp_leave_netns(*BACK) goes back. -ENOENT:
- * it is gone, or nothing leads there. -EPERM: not for this user.
+ * Enters the network namespace of the attachment in DIR; hp_leave_netns(*BACK) goes back. -ESRCH:
+ * it is gone, or nothing leads there, or it is not for this user. -ENOENT: DIR doesn't name one.
  */
 int hp_enter_netns(const char *dir, int *back);
 void hp_leave_netns(int back);

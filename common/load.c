@@ -58,7 +58,8 @@ int hp_say_nothing(const struct hp_tool *tool, const char *interface, int ifinde
 struct search {
 	const struct hp_tool *tool;
 	struct hp_places *places;
-	hp_path sibling; /* an attachment in this network namespace, or "" */
+	char netns[32];
+	hp_path sibling; /* an attachment that was made in this network namespace, or "" */
 	bool dry_run;
 };
 
@@ -68,7 +69,8 @@ static int sort_out(const struct hp_attachment *a, void *arg)
 	struct search *search = arg;
 
 	if (a->condition == HP_STALE || a->condition == HP_PARTIAL) {
-		if (search->dry_run)
+		/* Of another namespace's we may not see all: that is for `clean`. */
+		if (search->dry_run || strcmp(a->netns, search->netns))
 			return 0;
 		hp_info("removing what is left of an attachment to %s",
 			*a->interface ? a->interface : "an interface");
@@ -76,7 +78,9 @@ static int sort_out(const struct hp_attachment *a, void *arg)
 	}
 	if (a->condition != HP_ATTACHED)
 		return 0;
-	snprintf(search->sibling, sizeof(search->sibling), "%s", a->dir);
+	/* What came here with a moved interface is shared with those where that was before. */
+	if (!strcmp(a->netns, search->netns))
+		snprintf(search->sibling, sizeof(search->sibling), "%s", a->dir);
 	for (size_t i = 0; i < search->places->n; i++)
 		if (search->places->requests[i].ifindex == (int)a->ifindex)
 			search->places->ours[i] = *a;
@@ -146,6 +150,15 @@ static int load_one(const struct hp_tool *tool, const struct hp_request *request
 	return status;
 }
 
+/* Takes back what load_one() did; what was attached before stays, and stays `load`'s. */
+static void undo(const struct hp_tool *tool, const struct hp_request *request, int runner)
+{
+	if (request->ours && runner >= 0)
+		hp_attachment_release(request->dir);
+	if (!request->ours && !hp_attachment_detach(request->dir, tool->forget))
+		hp_info("%s is detached again: all interfaces or none", request->interface);
+}
+
 /* All of them or, if one fails, none but those that were attached before. */
 static int load_all(const struct hp_tool *tool, struct hp_places *places, bool run,
 		    const char *sibling)
@@ -164,10 +177,7 @@ static int load_all(const struct hp_tool *tool, struct hp_places *places, bool r
 	if (!status || requests->dry_run)
 		return status;
 	for (i--; i > 0; i--)
-		if (!requests[i - 1].ours &&
-		    !hp_attachment_detach(requests[i - 1].dir, tool->forget))
-			hp_info("%s is detached again: all interfaces or none",
-				requests[i - 1].interface);
+		undo(tool, &requests[i - 1], places->runners[i - 1]);
 	return status;
 }
 
@@ -179,6 +189,7 @@ static int place_all(const struct hp_tool *tool, struct hp_places *places, bool 
 				 .dry_run = places->requests->dry_run };
 	int err, status = HP_EXIT_DONE;
 
+	hp_read_note("/proc/self/ns", "net", search.netns, sizeof(search.netns));
 	err = hp_attachment_each(tool->name, sort_out, &search);
 	if (err)
 		return hp_fail(err, "put the pins in " HP_PIN_ROOT "/%s in order", tool->name);

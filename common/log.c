@@ -183,6 +183,9 @@ void hp_explain(int err, char *text, size_t size)
 	case ERANGE:
 		remedy = "the interface's MTU is too large for native XDP: lower it, or -m generic";
 		break;
+	case ESRCH:
+		remedy = "its network namespace is gone, or nothing leads there from here";
+		break;
 	case ENODEV:
 		remedy = "the interface has gone in the meantime";
 		break;

@@ -48,16 +48,17 @@ int hp_enter_netns(const char *dir, int *back)
 	if (there < 0)
 		there = open_netns("/proc/[0-9]*/ns/net", inode);
 	if (there < 0)
-		return -ENOENT;
+		return -ESRCH;
 	here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (here >= 0 && !setns(there, CLONE_NEWNET)) {
 		close(there);
 		*back = here;
 		return 0;
 	}
-	here = here < 0 ? here : close(here);
+	if (here >= 0)
+		close(here);
 	close(there);
-	return -EPERM;
+	return -ESRCH;
 }
 
 void hp_leave_netns(int back)

@@ -21,10 +21,8 @@ struct show {
 };
 
 static const char *const conditions[] = {
-	[HP_ATTACHED] = "attached",
-	[HP_ELSEWHERE] = "elsewhere",
-	[HP_STALE] = "stale",
-	[HP_PARTIAL] = "partial",
+	[HP_ATTACHED] = "attached", [HP_ELSEWHERE] = "elsewhere",     [HP_STALE] = "stale",
+	[HP_PARTIAL] = "partial",   [HP_UNREACHABLE] = "unreachable",
 };
 
 static const char *const runners[] = {
@@ -46,6 +44,10 @@ static void remark(const struct hp_attachment *a)
 		hp_info("nothing is attached to %s: a loader was killed before, or somebody "
 			"removed the filter; `clean` removes what is left",
 			name);
+	else if (a->condition == HP_UNREACHABLE)
+		hp_info("the network namespace of %s (%s) is gone, or can't be entered from here; "
+			"`clean` removes the pins",
+			name, a->netns);
 	else if (a->runner == HP_RUNNER_DEAD)
 		hp_info("the `run` on %s was killed; its program goes on; `clean` removes it",
 			name);
@@ -105,7 +107,9 @@ static int show_one(const struct hp_attachment *a, void *arg)
 		json_object_set_new(fields, "direction",
 				    json_string(hp_direction_name(a->direction)));
 	json_array_append_new(show->attachments, fields);
-	return a->condition == HP_PARTIAL || !show->add ? 0 : show->add(a, fields);
+	if (a->condition == HP_PARTIAL || a->condition == HP_UNREACHABLE || !show->add)
+		return 0;
+	return show->add(a, fields);
 }
 
 /* " (tcx, program 42)", or " (stale)" */

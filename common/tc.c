@@ -184,14 +184,20 @@ static int read_filter(const char *dir, struct filter *filter)
 	return sscanf(text, "%u", &filter->ifindex) == 1 ? 0 : -ENOENT;
 }
 
-/* The program that the filter runs; 0: the filter is gone. In the present network namespace. */
-static __u32 program_of(const struct filter *filter)
+/* The program that the filter runs; *ID 0: it is gone. In the present network namespace. */
+static int program_of(const struct filter *filter, __u32 *id)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = filter->ifindex,
 		    .attach_point = attach_point(filter->direction));
 	LIBBPF_OPTS(bpf_tc_opts, options, .handle = filter->handle, .priority = filter->priority);
 
-	return bpf_tc_query(&hook, &options) ? 0 : options.prog_id;
+	int err = bpf_tc_query(&hook, &options);
+
+	/* EINVAL: there is no such qdisc. ENODEV: no such interface. */
+	if (err && err != -ENOENT && err != -EINVAL && err != -ENODEV)
+		return err;
+	*id = err ? 0 : options.prog_id;
+	return 0;
 }
 
 /* Takes clsact away again, if it was made for this filter and nobody uses it. */
@@ -246,24 +252,30 @@ int hp_clsact_attach(const char *dir, int prog_fd, int ifindex, enum hp_directio
 
 int hp_tc_read_filter(const char *dir, struct hp_binding *binding)
 {
+	struct hp_binding found = { .mode = HP_CLSACT };
 	char interface[IF_NAMESIZE];
 	struct filter filter;
 	int err, back;
 
 	err = read_filter(dir, &filter);
-	if (!err)
-		err = hp_enter_netns(dir, &back);
 	if (err)
 		return err;
-	memset(binding, 0, sizeof(*binding));
-	binding->mode = HP_CLSACT;
-	binding->direction = filter.direction;
-	binding->prog_id = program_of(&filter);
-	binding->here = back < 0;
-	if (if_indextoname(filter.ifindex, interface))
-		binding->ifindex = filter.ifindex;
-	hp_leave_netns(back);
-	return binding->ifindex && !binding->prog_id ? -ENOENT : 0;
+	found.direction = filter.direction;
+	err = hp_enter_netns(dir, &back);
+	found.unreachable = err == -ESRCH;
+	if (!err) {
+		err = program_of(&filter, &found.prog_id);
+		found.here = back < 0;
+		if (if_indextoname(filter.ifindex, interface))
+			found.ifindex = filter.ifindex;
+		hp_leave_netns(back);
+	}
+	if (err && !found.unreachable)
+		return err;
+	if (found.ifindex && !found.prog_id)
+		return -ENOENT;
+	*binding = found;
+	return 0;
 }
 
 int hp_tc_update_filter(const char *dir, int prog_fd)
@@ -271,15 +283,17 @@ int hp_tc_update_filter(const char *dir, int prog_fd)
 	LIBBPF_OPTS(bpf_tc_hook, hook);
 	LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = prog_fd, .flags = BPF_TC_F_REPLACE);
 	struct filter filter;
-	__u32 id;
+	__u32 id, present;
 	int err;
 
 	err = read_filter(dir, &filter);
 	if (!err)
 		err = hp_program_id(dir, &id);
+	if (!err)
+		err = program_of(&filter, &present);
 	if (err)
 		return err;
-	if (program_of(&filter) != id)
+	if (present != id)
 		return -EBUSY;
 	hook.ifindex = filter.ifindex;
 	hook.attach_point = attach_point(filter.direction);
@@ -293,16 +307,19 @@ int hp_tc_detach_filter(const char *dir)
 	LIBBPF_OPTS(bpf_tc_hook, hook);
 	LIBBPF_OPTS(bpf_tc_opts, options);
 	struct filter filter;
+	__u32 id = 0, present;
 	int err, back;
-	__u32 id;
 
 	err = read_filter(dir, &filter);
 	if (!err)
 		err = hp_enter_netns(dir, &back);
 	if (err)
 		return err == -ENOENT ? 0 : err;
+	err = hp_program_id(dir, &id);
+	if (!err || err == -ENOENT)
+		err = program_of(&filter, &present);
 	/* By now it may be somebody else's. */
-	if (!hp_program_id(dir, &id) && program_of(&filter) == id) {
+	if (!err && present && present == id) {
 		hook.ifindex = filter.ifindex;
 		hook.attach_point = attach_point(filter.direction);
 		options.priority = filter.priority;

@@ -107,6 +107,16 @@ static int clean(const struct hp_attachment *a, void *arg)
 	struct cleaning *cleaning = arg;
 	int err;
 
+	if (a->condition == HP_UNREACHABLE) {
+		/* If it still runs somewhere, it keeps its set and goes on guarding. */
+		err = hp_pin_remove(a->dir);
+		if (err)
+			return err;
+		cleaning->cleaned++;
+		printf("%s: its network namespace is gone or out of reach: its pins are removed\n",
+		       what);
+		return 0;
+	}
 	if (a->condition != HP_STALE && a->condition != HP_PARTIAL && a->runner != HP_RUNNER_DEAD)
 		return 0;
 	err = hp_attachment_detach(a->dir, cleaning->tool->forget);

@@ -132,7 +132,7 @@ run_tests() { run outside env BATS_TEST_TIMEOUT=5 "$root/scripts/test" "$BATS_TE
 }
 
 @test "test: an unknown problem, an unknown option and a user without rights get one line, exit 1" {
-	one_line 1 "no tests in problems/frob/test.bats" outside "$root/scripts/test" frob
+	one_line 1 "no tests in problems/frob" outside "$root/scripts/test" frob
 	one_line 1 "unknown option --frob" outside "$root/scripts/test" --frob
 	one_line 1 "run it with sudo" as_nobody "$root/scripts/test"
 }

@@ -254,6 +254,8 @@ static long skip_extension(__u32 index, struct extension_walk *walk)
 static __always_inline int walk_ipv6_extensions(struct extension_walk *walk)
 {
 	bpf_loop(8192 /* 64 KiB of the smallest */, skip_extension, walk, 0);
+	if (is_ipv6_extension(walk->t.protocol) && walk->t.fragment != FRAGMENT_LATER)
+		walk->malformed = true; /* in a jumbogram there may be more of them */
 	return walk->malformed ? -1 : 0;
 }
 

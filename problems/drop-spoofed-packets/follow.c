@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
+#include <unistd.h>
 
 #include "follow.h"
 #include "sets.h"
@@ -140,13 +141,18 @@ int follow_changes(int fd, const struct hp_request *requests, size_t n,
 	for (size_t i = 0; i < n; i++) {
 		if (options->addresses && is_touched(&touched, requests[i].ifindex)) {
 			err = follow(&requests[i], options);
+			/* A kernel short of memory may have some again in a moment. */
+			for (int tries = 0; err && tries < 5; tries++) {
+				usleep(50000);
+				err = follow(&requests[i], options);
+			}
 			if (err)
 				hp_fail(err, "follow the addresses of %s", requests[i].interface);
 		}
 		if (!touched.gone || if_indextoname(requests[i].ifindex, name))
 			left++;
 	}
-	if (left || !n)
+	if (left)
 		return HP_EXIT_DONE;
 	hp_error("no interface is left to be guarded");
 	return HP_EXIT_NOTHING;
