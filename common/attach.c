@@ -194,6 +194,13 @@ static int attach_tc(const struct loading *l, int prog_fd, const char **did)
 
 	if (link_fd == -EINVAL) /* before kernel 6.6 */
 		return attach_filter(l, prog_fd, did);
+	if (link_fd == -ERANGE) {
+		hp_error(
+			"%s has 64 programs at tcx %s, and there is room for no more: see `bpftool "
+			"net`",
+			r->interface, hp_direction_name(l->direction));
+		return HP_EXIT_HELD;
+	}
 	if (link_fd < 0)
 		return hp_fail(link_fd, "attach to %s at tc %s", r->interface,
 			       hp_direction_name(l->direction));

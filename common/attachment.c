@@ -259,6 +259,7 @@ err:
 /* What the binding of the attachment in A->dir says. */
 static int read_binding(struct hp_attachment *a)
 {
+	char interface[IF_NAMESIZE];
 	struct hp_binding binding;
 	__u32 id;
 	int err;
@@ -284,8 +285,9 @@ static int read_binding(struct hp_attachment *a)
 	a->condition = HP_ELSEWHERE;
 	a->ifindex = binding.ifindex;
 	a->prog_id = binding.prog_id;
-	if (!binding.here || !if_indextoname(binding.ifindex, a->interface))
+	if (!binding.here || !if_indextoname(binding.ifindex, interface))
 		return 0;
+	memcpy(a->interface, interface, sizeof(interface));
 	a->condition = HP_ATTACHED;
 	a->mode = binding.mode;
 	a->direction = binding.direction;

@@ -207,7 +207,7 @@ static bool is_one_of(const char *word, const char *a, const char *b, const char
 static int dispatch(const struct hp_tool *tool, int argc, char **argv)
 {
 	if (argc < 2) {
-		hp_usage("what is to be done? load, unload, status, stats, run or clean");
+		hp_usage("what is to be done?");
 		return HP_EXIT_USAGE;
 	}
 	for (size_t i = 0; i < COMMANDS; i++)
@@ -231,16 +231,12 @@ static int dispatch(const struct hp_tool *tool, int argc, char **argv)
 
 int hp_fill(const struct hp_tool *tool, const struct hp_arguments *a)
 {
-	int ifindex, status = HP_EXIT_DONE;
+	struct hp_places places = {};
+	int status = hp_places_list(a, &places);
 
-	if (!a->n_interfaces) {
-		hp_usage("which interface? -i IF");
-		return HP_EXIT_USAGE;
-	}
-	for (size_t i = 0; i < a->n_interfaces && !status; i++) {
-		ifindex = hp_interface_index(a->interfaces[i]);
-		status = ifindex ? tool->fill(a->interfaces[i], ifindex) : HP_EXIT_USAGE;
-	}
+	for (size_t i = 0; i < places.n && !status; i++)
+		status = tool->fill(places.requests[i].interface, places.requests[i].ifindex);
+	hp_places_free(&places);
 	return status;
 }
 

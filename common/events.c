@@ -84,7 +84,11 @@ static int claim_ring(__u32 map_id)
 	length = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "hookpoint-events-%u",
 			  map_id);
 	length += offsetof(struct sockaddr_un, sun_path) + 1;
-	return bind(fd, (void *)&name, length) ? -errno : 0; /* open as long as we live */
+	if (!bind(fd, (void *)&name, length))
+		return 0; /* open as long as we live */
+	length = -errno;
+	close(fd);
+	return length;
 }
 
 static int open_ring(struct reader *reader, int map_fd)
@@ -108,8 +112,8 @@ static int open_ring(struct reader *reader, int map_fd)
 
 static bool is_named(const struct hp_arguments *a, const struct hp_attachment *attachment)
 {
-	for (size_t i = 0; i < a->n_interfaces; i++)
-		if (!strcmp(a->interfaces[i], attachment->interface))
+	for (size_t i = 0; i < a->n_interfaces; i++) /* by whatever name */
+		if (if_nametoindex(a->interfaces[i]) == attachment->ifindex)
 			return true;
 	return false;
 }

@@ -336,6 +336,13 @@ json_t *hp_ports_json(const __u64 *words);
 /* The set for people: "8080, 9000-9100"; "..." ends it where SIZE (at least 32) is too small. */
 void hp_ports_text(const __u64 *words, char *text, size_t size);
 
+/*
+ * Calls EACH with every message of a dump of tc: of MESSAGE_TYPE RTM_GETQDISC (which tells of all
+ * interfaces), or of RTM_GETTFILTER, the filters of IFINDEX under PARENT. Begins anew when
+ * something changes in the middle, so EACH may see a message twice. Errors of hp_netlink_dump().
+ */
+int hp_tc_dump(int message_type, int ifindex, __u32 parent, hp_each_message each, void *arg);
+
 /* ---- command line ---------------------------------------------------------------------------- */
 
 /* What a person asked for, for one interface. */

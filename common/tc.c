@@ -90,11 +90,10 @@ static int look_at_qdisc(const struct nlmsghdr *message, void *arg)
 	return 0;
 }
 
-/* A dump of MESSAGE_TYPE, RTM_GETQDISC or RTM_GETTFILTER, of an interface. */
-static int dump_tc(int message_type, int ifindex, __u32 parent, hp_each_message each, void *arg)
+int hp_tc_dump(int message_type, int ifindex, __u32 parent, hp_each_message each, void *arg)
 {
 	char buffer[256];
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct nlmsghdr *request;
 	struct mnl_socket *socket;
 	struct tcmsg *tc;
 	int err;
@@ -118,7 +117,7 @@ static int dump_tc(int message_type, int ifindex, __u32 parent, hp_each_message 
 static int find_qdisc(int ifindex, enum qdisc *qdisc)
 {
 	struct qdisc_search search = { .ifindex = ifindex };
-	int err = dump_tc(RTM_GETQDISC, ifindex, 0, look_at_qdisc, &search);
+	int err = hp_tc_dump(RTM_GETQDISC, ifindex, 0, look_at_qdisc, &search);
 
 	if (!err)
 		*qdisc = search.found;
@@ -152,8 +151,8 @@ static int keep_lowest(const struct nlmsghdr *message, void *arg)
 static int first_priority(int ifindex, enum hp_direction direction, __u32 *priority)
 {
 	__u32 minor = direction == HP_INGRESS ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS, lowest = 0;
-	int err = dump_tc(RTM_GETTFILTER, ifindex, TC_H_MAKE(TC_H_CLSACT, minor), keep_lowest,
-			  &lowest);
+	int err = hp_tc_dump(RTM_GETTFILTER, ifindex, TC_H_MAKE(TC_H_CLSACT, minor), keep_lowest,
+			     &lowest);
 
 	if (!err)
 		*priority = lowest;

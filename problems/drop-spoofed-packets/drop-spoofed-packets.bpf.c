@@ -311,7 +311,8 @@ static __always_inline bool may_report(struct report_limit *limit, __u64 now_ns)
 	bool may;
 
 	bpf_spin_lock(&limit->lock); /* all CPUs share it, but only forged packets come here */
-	if (now_ns - limit->since_ns >= 1000000000) {
+	/* Signed: another CPU may have begun a second after this one looked at the time. */
+	if ((__s64)(now_ns - limit->since_ns) >= 1000000000) {
 		limit->since_ns = now_ns;
 		limit->reported = 0;
 	}

@@ -37,22 +37,10 @@ static int take_filter(const struct nlmsghdr *message, void *arg)
 
 static int list_programs(int ifindex, enum hp_direction direction, struct programs *programs)
 {
-	char buffer[256];
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-	struct tcmsg *tc = mnl_nlmsg_put_extra_header(request, sizeof(*tc));
-	struct mnl_socket *socket;
-	int err;
+	__u32 minor = direction == HP_INGRESS ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS;
 
-	request->nlmsg_type = RTM_GETTFILTER;
-	tc->tcm_ifindex = ifindex;
-	tc->tcm_parent = TC_H_MAKE(TC_H_CLSACT,
-				   direction == HP_INGRESS ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
-	err = hp_netlink_open(0, &socket);
-	if (err)
-		return err;
-	err = hp_netlink_dump(socket, request, take_filter, programs);
-	mnl_socket_close(socket);
-	return err;
+	return hp_tc_dump(RTM_GETTFILTER, ifindex, TC_H_MAKE(TC_H_CLSACT, minor), take_filter,
+			  programs);
 }
 
 /* If the map is called NAME, and *KEPT has none yet, keeps the descriptor there. */

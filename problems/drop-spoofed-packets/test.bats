@@ -515,6 +515,8 @@ build_variant() {
 	guards
 	client "$tool" fill -i veth0 --allow 10.0.0.7
 	pings 10.0.0.7
+	run client "$tool" fill -i all # of which lo has no such program
+	assert_failure 4
 	client tc qdisc delete dev veth0 clsact
 	nothing_left "$empty_network"
 }
@@ -583,6 +585,33 @@ build_variant() {
 		client "$tool" unload -a
 		nothing_left "$empty_network"
 	done
+}
+
+@test "drop-spoofed-packets: an interface that moves takes its guard along, and lends its maps to nobody there" {
+	client ip link add veth1 index 77 type veth peer name veth2
+	client "$tool" load -i veth0 -i veth1
+	client ip link set veth1 netns server
+	server ip link add veth3 index 78 type veth peer name veth4
+	server ip address add 198.51.100.1/24 dev veth3
+	server "$tool" load -i veth3
+	[[ $(status_of addresses) == *10.0.0.2* ]]
+	assert_equal "$(bpftool -j map dump pinned "$(status_of pins)/verdict_counts" | json "len(d)")" 2
+	run --separate-stderr server "$tool" load -i veth1
+	assert_failure 2
+	[[ $stderr =~ 'was moved here'.*'unload it first' ]]
+	server "$tool" unload -i veth1 -i veth3
+	guards
+}
+
+@test "drop-spoofed-packets: a run that fails for one interface leaves the others to load" {
+	client "$tool" load -i veth0
+	client tc qdisc add dev lo ingress
+	run old_kernel client "$tool" run -i veth0 -i lo
+	assert_failure 3
+	assert_equal "$(status_of runner)" none
+	run client "$tool" clean
+	assert_output "nothing to clean"
+	guards
 }
 
 # --- words, options, rights, failures ---
