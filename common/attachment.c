@@ -47,6 +47,8 @@ static int pin_object(const char *dir, const struct bpf_object *obj, const char 
 	int err = 0;
 
 	bpf_object__for_each_program(program, obj) {
+		if (!bpf_program__autoload(program))
+			continue;
 		err = pin_one(dir, bpf_program__name(program), bpf_program__fd(program), sibling);
 		if (err)
 			return err;
@@ -59,22 +61,31 @@ static int pin_object(const char *dir, const struct bpf_object *obj, const char 
 	return 0;
 }
 
-int hp_attachment_pin(const char *dir, const char *interface, int ifindex,
-		      const struct bpf_object *obj, const struct bpf_program *program,
-		      const char *sibling)
+static int note_interface(const char *dir, const struct hp_request *request)
 {
 	char netns[32], index[16];
 	int err;
 
-	if (mkdir(dir, 0700))
-		return -errno;
 	hp_read_note("/proc/self/ns", "net", netns, sizeof(netns));
-	snprintf(index, sizeof(index), "%d", ifindex);
-	err = hp_note(dir, "interface", interface);
+	snprintf(index, sizeof(index), "%d", request->ifindex);
+	err = hp_note(dir, "interface", request->place);
 	if (!err)
 		err = hp_note(dir, "ifindex", index);
 	if (!err)
 		err = hp_note(dir, "netns", netns);
+	return err;
+}
+
+int hp_attachment_pin(const char *dir, const struct hp_request *request,
+		      const struct bpf_object *obj, const struct bpf_program *program,
+		      const char *sibling)
+{
+	int err;
+
+	if (mkdir(dir, 0700))
+		return -errno;
+	err = request->cgroup ? hp_note(dir, "cgroup", request->place)
+			      : note_interface(dir, request);
 	if (!err)
 		err = hp_note(dir, "program", bpf_program__name(program));
 	if (!err)
@@ -120,8 +131,13 @@ int hp_attachment_recover(const char *dir)
 		err = hp_program_id(beside, &id);
 	if (err)
 		return err;
-	if (id == binding.prog_id && renameat2(AT_FDCWD, beside, AT_FDCWD, dir, RENAME_EXCHANGE))
-		return -errno;
+	if (id == binding.prog_id) {
+		err = hp_binding_finish(dir, beside);
+		if (err)
+			return err;
+		if (renameat2(AT_FDCWD, beside, AT_FDCWD, dir, RENAME_EXCHANGE))
+			return -errno;
+	}
 	return hp_pin_remove(beside);
 }
 
@@ -166,7 +182,7 @@ int hp_attachment_matches(const char *dir, const struct bpf_object *obj)
 	int same = 1;
 
 	bpf_object__for_each_program(program, obj) {
-		if (same == 1)
+		if (same == 1 && bpf_program__autoload(program))
 			same = same_program(dir, program);
 	}
 	bpf_object__for_each_map(map, obj) {
@@ -179,6 +195,7 @@ int hp_attachment_matches(const char *dir, const struct bpf_object *obj)
 int hp_attachment_detach(const char *dir, hp_forget forget)
 {
 	char ifindex[16];
+	hp_path cgroup;
 	int err;
 
 	err = hp_attachment_recover(dir);
@@ -187,8 +204,12 @@ int hp_attachment_detach(const char *dir, hp_forget forget)
 	if (err)
 		return err;
 	hp_read_note(dir, "ifindex", ifindex, sizeof(ifindex));
-	if (forget && *ifindex)
+	hp_read_note(dir, "cgroup", cgroup, sizeof(cgroup));
+	if (forget && (*ifindex || *cgroup))
 		forget(dir, atoi(ifindex));
+	hp_read_note(dir, HP_MADE_NOTE, cgroup, sizeof(cgroup));
+	if (*cgroup)
+		rmdir(cgroup); /* unless something still runs in it */
 	return hp_pin_remove(dir);
 }
 
@@ -276,7 +297,7 @@ static int read_binding(struct hp_attachment *a)
 		a->condition = HP_UNREACHABLE;
 		return 0;
 	}
-	if (!binding.ifindex) {
+	if (!binding.ifindex && !binding.cgroup) {
 		a->condition = HP_STALE;
 		return 0;
 	}
@@ -284,10 +305,14 @@ static int read_binding(struct hp_attachment *a)
 		return 0;
 	a->condition = HP_ELSEWHERE;
 	a->ifindex = binding.ifindex;
+	a->cgroup = binding.cgroup;
 	a->prog_id = binding.prog_id;
-	if (!binding.here || !if_indextoname(binding.ifindex, interface))
+	if (!binding.here)
 		return 0;
-	memcpy(a->interface, interface, sizeof(interface));
+	if (binding.ifindex && !if_indextoname(binding.ifindex, interface))
+		return 0;
+	if (binding.ifindex)
+		snprintf(a->place, sizeof(a->place), "%s", interface);
 	a->condition = HP_ATTACHED;
 	a->mode = binding.mode;
 	a->direction = binding.direction;
@@ -298,7 +323,9 @@ static int read_attachment(const char *dir, struct hp_attachment *a)
 {
 	memset(a, 0, sizeof(*a));
 	snprintf(a->dir, sizeof(a->dir), "%s", dir);
-	hp_read_note(dir, "interface", a->interface, sizeof(a->interface));
+	hp_read_note(dir, "interface", a->place, sizeof(a->place));
+	if (!*a->place)
+		hp_read_note(dir, "cgroup", a->place, sizeof(a->place));
 	hp_read_note(dir, "netns", a->netns, sizeof(a->netns));
 	a->runner = find_runner(dir);
 	return read_binding(a);

@@ -16,7 +16,8 @@ enum {
 	CLEAN = 1 << 5,
 	EVENTS = 1 << 6,
 	FILL = 1 << 7,
-	ALL_COMMANDS = (1 << 8) - 1,
+	EXEC = 1 << 8,
+	ALL_COMMANDS = (1 << 9) - 1,
 };
 
 static const struct command {
@@ -32,6 +33,7 @@ static const struct command {
 	{ "run", RUN, "like load, in the foreground: Ctrl-C detaches", hp_run },
 	{ "clean", CLEAN, "remove whatever a killed loader left behind", hp_clean },
 	{ "events", EVENTS, "what the program reports, as it happens, until Ctrl-C", hp_events },
+	{ "exec", EXEC, "run COMMAND with the tool attached to a cgroup made for it", hp_exec },
 	{ "fill", FILL, "give a program that `tc` or `ip` attached what it needs", hp_fill },
 };
 
@@ -42,23 +44,35 @@ enum { ALL = 'a', IGNORE_MISSING = 0x100, REPLACE };
 static const struct {
 	struct argp_option option;
 	unsigned int commands;
+	unsigned int hooks; /* 0: all; otherwise bits, 1 << HP_AT_... */
 } common_options[] = {
 	{ { "interface", 'i', "IF", 0,
 	    "The network interface; repeat for more. all: every one that has an address", 0 },
-	  LOAD | RUN | UNLOAD | STATUS | STATS | EVENTS | FILL },
+	  LOAD | RUN | UNLOAD | STATUS | STATS | EVENTS | FILL,
+	  1 << HP_AT_XDP | 1 << HP_AT_TC },
+	{ { "cgroup", 'g', "CGROUP", 0, "The directory of a cgroup (v2); repeat for more", 0 },
+	  LOAD | RUN | UNLOAD | STATUS | STATS | EVENTS,
+	  1 << HP_AT_CGROUP },
 	{ { "all", ALL, NULL, 0, "Everything that this tool attached, in every network namespace",
 	    0 },
-	  UNLOAD },
-	{ { "dry-run", 'n', NULL, 0, "Load through the verifier, attach nothing", 0 }, LOAD | RUN },
+	  UNLOAD,
+	  0 },
+	{ { "dry-run", 'n', NULL, 0, "Load through the verifier, attach nothing", 0 },
+	  LOAD | RUN,
+	  0 },
 	{ { "replace", REPLACE, NULL, 0,
 	    "Take over from another version of this tool, with no unguarded moment", 0 },
-	  LOAD | RUN },
+	  LOAD | RUN,
+	  0 },
 	{ { "ignore-missing", IGNORE_MISSING, NULL, 0, "Nothing there is no failure", 0 },
-	  UNLOAD | STATUS | STATS },
-	{ { "json", 'j', NULL, 0, "JSON, for scripts", 0 }, STATUS | STATS | EVENTS },
-	{ { "watch", 'w', "SECONDS", 0, "Again every so many seconds, until Ctrl-C", 0 }, STATS },
-	{ { "verbose", 'v', NULL, 0, "libbpf's messages too", 0 }, ALL_COMMANDS },
-	{ { "help", 'h', NULL, 0, "This help", -1 }, ALL_COMMANDS },
+	  UNLOAD | STATUS | STATS,
+	  0 },
+	{ { "json", 'j', NULL, 0, "JSON, for scripts", 0 }, STATUS | STATS | EVENTS, 0 },
+	{ { "watch", 'w', "SECONDS", 0, "Again every so many seconds, until Ctrl-C", 0 },
+	  STATS,
+	  0 },
+	{ { "verbose", 'v', NULL, 0, "libbpf's messages too", 0 }, ALL_COMMANDS, 0 },
+	{ { "help", 'h', NULL, 0, "This help", -1 }, ALL_COMMANDS, 0 },
 };
 
 #define COMMON_OPTIONS (sizeof(common_options) / sizeof(*common_options))
@@ -66,6 +80,7 @@ static const struct {
 struct parse {
 	const struct hp_tool *tool;
 	struct hp_arguments arguments;
+	bool takes_command;
 };
 
 error_t hp_usage(const char *format, ...)
@@ -104,7 +119,8 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 			state->child_inputs[0] = parse->tool->input;
 		return 0;
 	case 'i':
-		a->interfaces[a->n_interfaces++] = arg;
+	case 'g':
+		a->names[a->n_names++] = arg;
 		return 0;
 	case ALL:
 		a->all = true;
@@ -130,17 +146,24 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 		argp_state_help(state, stdout, ARGP_HELP_LONG | ARGP_HELP_USAGE | ARGP_HELP_DOC);
 		return ECANCELED;
 	case ARGP_KEY_ARG:
+		if (parse->takes_command) { /* it and all that follows are not for us */
+			a->command = state->argv + state->next - 1;
+			state->next = state->argc;
+			return 0;
+		}
 		return hp_usage("too many arguments: '%s'", arg);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 }
 
-/* The options that go with the commands in BITS. */
-static void select_options(unsigned int bits, struct argp_option *options)
+/* The options of TOOL that go with the commands in BITS. */
+static void select_options(const struct hp_tool *tool, unsigned int bits,
+			   struct argp_option *options)
 {
 	for (size_t i = 0; i < COMMON_OPTIONS; i++)
-		if (common_options[i].commands & bits)
+		if (common_options[i].commands & bits &&
+		    (!common_options[i].hooks || common_options[i].hooks & 1 << tool->at))
 			*options++ = common_options[i].option;
 	memset(options, 0, sizeof(*options));
 }
@@ -150,18 +173,23 @@ static int perform(const struct hp_tool *tool, const struct command *command, in
 	struct argp_option options[COMMON_OPTIONS + 1];
 	struct argp_child children[] = { { tool->options, 0, NULL, 0 }, {} };
 	struct argp argp = { .options = options, .parser = parse_common, .doc = command->summary };
-	struct parse parse = { .tool = tool };
-	char name[128], *interfaces[argc];
+	struct parse parse = { .tool = tool, .takes_command = command->bit == EXEC };
+	unsigned int flags = ARGP_NO_EXIT | ARGP_NO_HELP;
+	char name[128], *names[argc];
 	int err;
 
-	parse.arguments.interfaces = interfaces;
-	select_options(command->bit, options);
-	if (command->bit & (LOAD | RUN | FILL) && tool->options)
+	parse.arguments.names = names;
+	if (parse.takes_command) {
+		argp.args_doc = "-- COMMAND...";
+		flags |= ARGP_IN_ORDER;
+	}
+	select_options(tool, command->bit, options);
+	if (command->bit & (LOAD | RUN | EXEC | FILL) && tool->options)
 		argp.children = children;
 	snprintf(name, sizeof(name), "%s %s", program_invocation_short_name, command->word);
 	argv[0] = name;
 
-	err = argp_parse(&argp, argc, argv, ARGP_NO_EXIT | ARGP_NO_HELP, NULL, &parse);
+	err = argp_parse(&argp, argc, argv, flags, NULL, &parse);
 	if (err == ECANCELED)
 		return HP_EXIT_DONE;
 	if (err)
@@ -172,7 +200,8 @@ static int perform(const struct hp_tool *tool, const struct command *command, in
 /* Some commands are of some tools only. */
 static bool has_command(const struct hp_tool *tool, const struct command *command)
 {
-	return (command->bit != EVENTS || tool->events) && (command->bit != FILL || tool->fill);
+	return (command->bit != EVENTS || tool->events) && (command->bit != FILL || tool->fill) &&
+	       (command->bit != EXEC || tool->at == HP_AT_CGROUP);
 }
 
 static int help(const struct hp_tool *tool)
@@ -189,7 +218,7 @@ static int help(const struct hp_tool *tool)
 	printf("  %s help | version\n\nOptions (`%s COMMAND -h` tells which of them go with it):\n",
 	       tool->name, tool->name);
 	fflush(stdout);
-	select_options(ALL_COMMANDS, options);
+	select_options(tool, ALL_COMMANDS, options);
 	argp_help(&argp, stdout, ARGP_HELP_LONG, name);
 	printf("\nExit status: 0 done, or already so; 1 usage; 2 the kernel or the system "
 	       "refused;\n"
@@ -232,10 +261,10 @@ static int dispatch(const struct hp_tool *tool, int argc, char **argv)
 int hp_fill(const struct hp_tool *tool, const struct hp_arguments *a)
 {
 	struct hp_places places = {};
-	int status = hp_places_list(a, &places);
+	int status = hp_places_list(tool, a, &places);
 
 	for (size_t i = 0; i < places.n && !status; i++)
-		status = tool->fill(places.requests[i].interface, places.requests[i].ifindex);
+		status = tool->fill(places.requests[i].place, places.requests[i].ifindex);
 	hp_places_free(&places);
 	return status;
 }

@@ -112,8 +112,8 @@ static int open_ring(struct reader *reader, int map_fd)
 
 static bool is_named(const struct hp_arguments *a, const struct hp_attachment *attachment)
 {
-	for (size_t i = 0; i < a->n_interfaces; i++) /* by whatever name */
-		if (if_nametoindex(a->interfaces[i]) == attachment->ifindex)
+	for (size_t i = 0; i < a->n_names; i++) /* by whatever name */
+		if (if_nametoindex(a->names[i]) == attachment->ifindex)
 			return true;
 	return false;
 }
@@ -140,7 +140,7 @@ static int add_source(const struct hp_attachment *a, void *arg)
 	if (err != -EADDRINUSE)
 		return err;
 	hp_error("another `%s events` reads those of %s: end it first", reader->tool->name,
-		 a->interface);
+		 a->place);
 	reader->status = HP_EXIT_REFUSED;
 	return 1;
 }
@@ -210,8 +210,8 @@ static int open_all(struct reader *reader)
 	const struct hp_arguments *a = reader->arguments;
 	int lock, err;
 
-	for (size_t i = 0; reader->only_named && i < a->n_interfaces; i++)
-		if (!hp_interface_index(a->interfaces[i]))
+	for (size_t i = 0; reader->only_named && i < a->n_names; i++)
+		if (!hp_interface_index(a->names[i]))
 			return HP_EXIT_USAGE;
 	err = hp_pin_lock(tool->name, &lock);
 	if (err)
@@ -223,8 +223,8 @@ static int open_all(struct reader *reader)
 	if (reader->status || reader->n)
 		return reader->status;
 	if (!reader->only_named)
-		return hp_say_nothing(tool, NULL, 0);
-	return hp_say_nothing(tool, a->interfaces[0], if_nametoindex(a->interfaces[0]));
+		return hp_say_nothing(tool, NULL);
+	return hp_say_nothing(tool, a->names[0]);
 }
 
 int hp_events(const struct hp_tool *tool, const struct hp_arguments *a)
@@ -232,7 +232,7 @@ int hp_events(const struct hp_tool *tool, const struct hp_arguments *a)
 	struct reader reader = { .tool = tool,
 				 .arguments = a,
 				 .json = a->json,
-				 .only_named = a->n_interfaces && !hp_means_all(a) };
+				 .only_named = a->n_names && !hp_means_all(a) };
 	int status = open_all(&reader);
 
 	if (!status)

@@ -20,18 +20,35 @@ static const struct {
 } first_kernels[] = {
 	{ "program type xdp", "4.8" },
 	{ "program type sched_cls", "4.1" },
+	{ "program type sock_ops", "4.13" },
+	{ "program type sk_skb", "4.14" },
+	{ "program type sk_msg", "4.17" },
+	{ "program type cgroup_sockopt", "5.3" },
 	{ "map type array", "3.19" },
 	{ "map type hash", "3.19" },
 	{ "map type percpu_array", "4.6" },
 	{ "map type percpu_hash", "4.6" },
 	{ "map type hash_of_maps", "4.12" },
+	{ "map type sockhash", "4.18" },
+	{ "map type sk_storage", "5.2" },
 	{ "map type ringbuf", "5.8" },
 	{ "helper map_lookup_elem", "3.19" },
+	{ "helper map_update_elem", "3.19" },
+	{ "helper map_delete_elem", "3.19" },
 	{ "helper ktime_get_ns", "4.1" },
 	{ "helper skb_load_bytes", "4.5" },
+	{ "helper get_socket_cookie", "4.12" },
+	{ "helper sock_ops_cb_flags_set", "4.16" },
+	{ "helper sock_hash_update", "4.18" },
+	{ "helper msg_redirect_hash", "4.18" },
+	{ "helper sk_redirect_hash", "4.18" },
 	{ "helper spin_lock", "5.1" },
 	{ "helper spin_unlock", "5.1" },
+	{ "helper sk_storage_get", "5.2" },
+	{ "helper probe_read_kernel", "5.5" },
+	{ "helper get_netns_cookie", "5.7" },
 	{ "helper ringbuf_output", "5.8" },
+	{ "helper skc_to_tcp_sock", "5.9" },
 	{ "helper loop", "5.17" },
 	{ "helper xdp_load_bytes", "5.18" },
 	{ "attaching xdp by link", "5.9" },
@@ -221,13 +238,19 @@ int hp_fail_load(int err, const struct bpf_object *obj)
 		return hp_fail(-EPERM, "load the program");
 	if (err == -ENOMEM || err == -EMFILE || err == -ENFILE)
 		return hp_fail(err, "load the program");
+	uname(&kernel);
+	if (err == -ESRCH && access("/sys/kernel/btf/vmlinux", R_OK)) {
+		hp_error("this kernel (%s) lacks what the program needs: its own types in BTF, "
+			 "CONFIG_DEBUG_INFO_BTF",
+			 kernel.release);
+		return HP_EXIT_LACKING;
+	}
 	if (!hp_needs_of(obj, keep_first_lack, &lack)) {
 		hp_error("cannot load the program: %s: the verifier's log above ends with the "
 			 "reason",
 			 strerror(-err));
 		return HP_EXIT_REFUSED;
 	}
-	uname(&kernel);
 	hp_error("this kernel (%s) lacks what the program needs: %s%s%s", kernel.release, lack.what,
 		 lack.since ? ", first in " : "", lack.since ? lack.since : "");
 	return HP_EXIT_LACKING;

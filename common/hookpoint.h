@@ -65,7 +65,7 @@ int hp_fail(int err, const char *format, ...) __attribute__((format(printf, 2, 3
  */
 void hp_explain(int err, char *text, size_t size);
 
-/* ---- XDP and tc ------------------------------------------------------------------------------ */
+/* ---- XDP, tc and cgroups --------------------------------------------------------------------- */
 
 /* How a program is attached. */
 enum hp_mode {
@@ -75,6 +75,7 @@ enum hp_mode {
 	HP_OFFLOADED, /* XDP, in the network card: reported, never asked for */
 	HP_TCX,	      /* tc, by a link. First kernel: 6.6 */
 	HP_CLSACT,    /* tc, as a filter of the qdisc clsact. First kernel: 4.5 */
+	HP_CGROUP,    /* a cgroup's hook, by a link. First kernel: 5.7 */
 };
 
 const char *hp_mode_name(enum hp_mode mode);
@@ -120,7 +121,7 @@ int hp_xdp_attach(int prog_fd, int ifindex, enum hp_mode mode, int *link_fd, enu
 #define HP_BPFFS    "/sys/fs/bpf"
 #define HP_PIN_ROOT HP_BPFFS "/hookpoint"
 
-typedef char hp_path[256];
+typedef char hp_path[512];
 
 /* -ENODEV: no BPF file system is mounted at HP_BPFFS. -EACCES: not for this user. */
 int hp_bpffs_check(void);
@@ -141,9 +142,9 @@ int hp_pin_remove(const char *dir);
 
 /* What is known of an attachment from its pins and from the kernel. */
 enum hp_condition {
-	HP_ATTACHED,	/* to an interface of this network namespace */
+	HP_ATTACHED,	/* to an interface of this network namespace, or to a cgroup */
 	HP_ELSEWHERE,	/* to an interface of another network namespace */
-	HP_STALE,	/* the interface is gone, the pins are left */
+	HP_STALE,	/* the interface or cgroup is gone, the pins are left */
 	HP_PARTIAL,	/* pins are left, and nothing is attached */
 	HP_UNREACHABLE, /* by a filter, in a network namespace that is gone or can't be entered */
 };
@@ -158,10 +159,13 @@ enum hp_runner {
 struct hp_attachment {
 	hp_path dir;
 	enum hp_condition condition;
-	char interface[IF_NAMESIZE]; /* as it is called now, or was when it was attached to */
-	char netns[32];		     /* as in readlink /proc/self/ns/net, when it was attached */
-	__u32 ifindex;		     /* 0 unless attached, here or elsewhere */
-	__u32 prog_id;		     /* 0 unless attached, here or elsewhere */
+	/* The interface as it is called now, or was when it was attached to; or the cgroup's path.
+	 */
+	hp_path place;
+	char netns[32]; /* as in readlink /proc/self/ns/net, when it was attached; cgroup: empty */
+	__u32 ifindex;	/* 0 unless attached, here or elsewhere, to an interface */
+	__u64 cgroup;	/* its id: the number of its inode; 0 unless attached to a cgroup */
+	__u32 prog_id;	/* 0 unless attached, here or elsewhere */
 	enum hp_mode mode;	     /* only if HP_ATTACHED */
 	enum hp_direction direction; /* only of HP_TCX and HP_CLSACT */
 	enum hp_runner runner;
@@ -169,12 +173,14 @@ struct hp_attachment {
 
 /*
  * Pins in DIR, which it makes, what an attachment consists of, but for the attachment itself: the
- * programs and maps of OBJ under their names (with '.' as '_'), and symbolic links that tell people
- * and the library what they are for: "interface", "ifindex", "netns", and "program", which leads to
- * the pin of PROGRAM, the one that is to run. SIBLING: the directory of another attachment of the
- * same version whose programs and maps are to be shared, or NULL. -EEXIST: DIR exists.
+ * loaded programs and the maps of OBJ under their names (with '.' as '_'), and symbolic links that
+ * tell people and the library what they are for: "interface", "ifindex" and "netns", or "cgroup",
+ * from REQUEST; and "program", which leads to the pin of PROGRAM, the one that is to run. SIBLING:
+ * the directory of another attachment of the same version whose programs and maps are to be shared,
+ * or NULL. -EEXIST: DIR exists.
  */
-int hp_attachment_pin(const char *dir, const char *interface, int ifindex,
+struct hp_request;
+int hp_attachment_pin(const char *dir, const struct hp_request *request,
 		      const struct bpf_object *obj, const struct bpf_program *program,
 		      const char *sibling);
 
@@ -209,8 +215,8 @@ int hp_attachment_release(const char *dir);
 int hp_attachment_matches(const char *dir, const struct bpf_object *obj);
 
 /*
- * Detaches at once, calls FORGET (NULL: nothing) with DIR and the interface's index, then removes
- * the pins. What is already detached: 0.
+ * Detaches at once, calls FORGET (NULL: nothing) with DIR and the interface's index (a cgroup: 0),
+ * then removes the pins. What is already detached: 0.
  */
 typedef void (*hp_forget)(const char *dir, __u32 ifindex);
 int hp_attachment_detach(const char *dir, hp_forget forget);
@@ -345,16 +351,24 @@ int hp_tc_dump(int message_type, int ifindex, __u32 parent, hp_each_message each
 
 /* ---- command line ---------------------------------------------------------------------------- */
 
-/* What a person asked for, for one interface. */
+/* What a person asked for, for one interface or cgroup. */
 struct hp_request {
-	char interface[IF_NAMESIZE];
-	int ifindex;
+	hp_path place; /* the interface's name, or the cgroup's path */
+	int ifindex;   /* 0: a cgroup */
+	__u64 cgroup;  /* its id; 0: an interface */
 	bool dry_run;
 	bool replace;
+	bool quiet;			  /* standard output belongs to somebody else: `exec` */
 	const struct hp_attachment *ours; /* what this tool has attached there already, or NULL */
 	hp_path dir;			  /* where its pins are, or are to be */
 	const char *sibling; /* where another one of this tool's has its pins, or NULL */
 	hp_forget forget;    /* the tool's */
+};
+
+enum hp_hook {
+	HP_AT_XDP,
+	HP_AT_TC,
+	HP_AT_CGROUP,
 };
 
 /* A tool: what its loader hands to hp_main(). All functions return an exit status (enum hp_exit),
@@ -365,9 +379,9 @@ struct hp_tool {
 	const char *summary;	    /* one line, for help */
 	const struct argp *options; /* of load, run and fill, or NULL */
 	void *input;		    /* what the parser of `options` gets as state->input */
-	bool at_tc;		    /* which hook others could hold: XDP, or nobody */
+	enum hp_hook at;	    /* where its programs go, and whether to ask for -i or -g */
 
-	/* Puts the program on an interface. Called for one after the other. */
+	/* Puts the program on an interface or a cgroup. Called for one after the other. */
 	int (*load)(const struct hp_request *request);
 
 	/*
@@ -378,7 +392,10 @@ struct hp_tool {
 	int (*watch)(int *fd);
 	int (*changed)(int fd, const struct hp_request *requests, size_t n);
 
-	/* Removes what maps that DIR shares with others hold of an interface. Says nothing. */
+	/*
+	 * Once its programs are detached, and before the pins in DIR are removed: removes what maps
+	 * that DIR shares with others hold of an interface. Says nothing.
+	 */
 	hp_forget forget;
 
 	/* Add this tool's part to an attachment's JSON object: 0 or a negative errno. */
@@ -411,6 +428,14 @@ typedef int (*hp_prepare)(const struct hp_request *request, const char *dir);
 int hp_tc_load(const struct hp_request *request, const struct bpf_object *obj,
 	       const struct bpf_program *program, enum hp_direction direction, hp_prepare prepare,
 	       const char **did);
+
+/*
+ * The same at a cgroup: attaches PROGRAM to the hook that its section names, beside what others
+ * have there, and so the other programs of OBJ whose section begins with "cgroup/", which must be
+ * the same ones in every version. PREPARE, or NULL, as above, but cgroups share no maps.
+ */
+int hp_cgroup_load(const struct hp_request *request, const struct bpf_object *obj,
+		   const struct bpf_program *program, hp_prepare prepare, const char **did);
 
 /* Does what the command line says. Returns the exit status of the process. */
 int hp_main(const struct hp_tool *tool, int argc, char **argv);

@@ -15,6 +15,9 @@ int hp_pin_fd(const char *dir, const char *name, int fd);
 int hp_note(const char *dir, const char *name, const char *text);
 void hp_read_note(const char *dir, const char *name, char *text, size_t size);
 
+/* The note that names a cgroup which was made for the attachment, and goes with it. */
+#define HP_MADE_NOTE "made"
+
 /* The id of the program that what is pinned in DIR runs, or is to run. Errors of hp_pin_open(). */
 int hp_program_id(const char *dir, __u32 *id);
 
@@ -24,10 +27,14 @@ struct hp_binding {
 	enum hp_direction direction; /* only of HP_TCX and HP_CLSACT */
 	__u32 ifindex;		     /* 0: the interface is gone */
 	__u32 prog_id;		     /* what is attached there */
-	bool here;		     /* in this network namespace */
+	__u64 cgroup;		     /* 0: there is none, or it is gone */
+	bool here;		     /* in this network namespace, or a cgroup */
 	bool unreachable; /* in one that is gone or can't be entered: the ifindex and prog_id are 0
 			   */
 };
+
+/* What the pins of further links are called: this and the program's name. See binding.c. */
+#define HP_FURTHER_LINK "link_"
 
 /* -ENOENT: nothing does. */
 int hp_binding_read(const char *dir, struct hp_binding *binding);
@@ -37,6 +44,9 @@ int hp_binding_copy(const char *dir, const char *beside);
 
 /* In one step, runs BESIDE's program in the place of DIR's. */
 int hp_binding_update(const char *dir, const char *beside);
+
+/* Finishes a hp_binding_update() that had come as far as DIR's program but not to the end. */
+int hp_binding_finish(const char *dir, const char *beside);
 
 /* What is not bound: 0. */
 int hp_binding_detach(const char *dir);
@@ -70,14 +80,27 @@ int hp_tc_detach_filter(const char *dir);
 int hp_enter_netns(const char *dir, int *back);
 void hp_leave_netns(int back);
 
+/* A cgroup's program, by a link. -EPERM: another program there or above wants to be alone. */
+int hp_cgroup_attach(const char *path, int prog_fd, enum bpf_attach_type type, int *link_fd);
+
+/*
+ * Reads the id of the cgroup at PATH, and PATH without links and dots. -ENOTDIR: it is no directory
+ * of cgroup v2. Errors of realpath(3).
+ */
+int hp_cgroup_find(const char *path, hp_path real, __u64 *id);
+
+/* Where cgroup v2 is mounted, for people: MOUNT. Whether it is. */
+bool hp_cgroup_mount(hp_path mount);
+
 /* Does this process lack a capability that loading and attaching network programs takes? */
 bool hp_lacks_capabilities(void);
 
 /* What the command line said, whatever the command. */
 struct hp_arguments {
-	char **interfaces; /* as they were named, in that order */
-	size_t n_interfaces;
-	bool all; /* unload -a */
+	char **names; /* the interfaces or cgroups as they were named, in that order */
+	size_t n_names;
+	char **command; /* exec: ends with NULL */
+	bool all;	/* unload -a */
 	bool dry_run;
 	bool replace;
 	bool ignore_missing;
@@ -94,11 +117,27 @@ int hp_status(const struct hp_tool *tool, const struct hp_arguments *arguments);
 int hp_stats(const struct hp_tool *tool, const struct hp_arguments *arguments);
 int hp_events(const struct hp_tool *tool, const struct hp_arguments *arguments);
 int hp_fill(const struct hp_tool *tool, const struct hp_arguments *arguments);
+int hp_exec(const struct hp_tool *tool, const struct hp_arguments *arguments);
 
-/* Do the arguments say `-i all`? */
+/* Do the arguments say `-i all`? (A cgroup of that name is `-g ./all`.) */
 bool hp_means_all(const struct hp_arguments *a);
 
-/* The interfaces of one load or run. All that is in it belongs to it: hp_places_free(). */
+/* What the command line calls by one name: an interface of this network namespace, or a cgroup. */
+struct hp_place {
+	int ifindex;  /* 0: it is a cgroup, or there is no such interface */
+	__u64 cgroup; /* its id; 0: it is an interface, or there is no such cgroup */
+};
+
+/* Whether there is such a place; if not, it is said. */
+bool hp_find_place(const struct hp_tool *tool, const char *name, struct hp_place *place);
+
+/* The same, without a word. */
+struct hp_place hp_place_of(const struct hp_tool *tool, const char *name);
+
+/* Is A attached there? */
+bool hp_is_at(const struct hp_attachment *a, struct hp_place place);
+
+/* The places of one load or run. All that is in it belongs to it: hp_places_free(). */
 struct hp_places {
 	struct hp_request *requests;
 	struct hp_attachment *ours; /* room for requests[i].ours */
@@ -114,17 +153,21 @@ int hp_place(const struct hp_tool *tool, const struct hp_arguments *a, bool run,
 	     struct hp_places *places);
 void hp_places_free(struct hp_places *places);
 
-/*
- * Fills the empty PLACES with requests for the interfaces that A names: what holds them is not
- * known yet. Returns an exit status; PLACES is to be freed whatever it is.
- */
-int hp_places_list(const struct hp_arguments *a, struct hp_places *places);
+/* What `run` and `exec` end with: detaches what hp_place() attached for them. An exit status. */
+int hp_detach_all(const struct hp_tool *tool, const struct hp_places *places);
 
 /*
- * Says that nothing of ours is there: on INTERFACE, which has IFINDEX, or anywhere if that is 0.
- * Returns HP_EXIT_NOTHING.
+ * Fills the empty PLACES with requests for what A names: what holds them is not
+ * known yet. Returns an exit status; PLACES is to be freed whatever it is.
  */
-int hp_say_nothing(const struct hp_tool *tool, const char *interface, int ifindex);
+int hp_places_list(const struct hp_tool *tool, const struct hp_arguments *a,
+		   struct hp_places *places);
+
+/*
+ * Says that nothing of ours is in the place called NAME, or anywhere if that is NULL. Returns
+ * HP_EXIT_NOTHING.
+ */
+int hp_say_nothing(const struct hp_tool *tool, const char *name);
 
 /*
  * Says why the pins can't be used (ERR from hp_pin_lock() or hp_bpffs_check()). Returns
@@ -142,9 +185,9 @@ bool hp_say_held(const char *interface, int ifindex);
 
 /*
  * JSON and terminals want characters; to the kernel a name may be made of nearly any bytes. TEXT,
- * of IF_NAMESIZE, gets '?' in the place of what needs quoting, or can't be. Returns TEXT.
+ * of SIZE, gets '?' in the place of what needs quoting, or can't be. Returns TEXT.
  */
-const char *hp_printable(const char *name, char *text);
+const char *hp_printable(const char *name, char *text, size_t size);
 
 /* Prints a JSON object for people: scalars as lines, objects of objects and arrays of objects as
  * tables. */

@@ -44,12 +44,12 @@ bool hp_say_held(const char *interface, int ifindex)
 	return true;
 }
 
-int hp_say_nothing(const struct hp_tool *tool, const char *interface, int ifindex)
+int hp_say_nothing(const struct hp_tool *tool, const char *name)
 {
-	if (!ifindex)
+	if (!name)
 		hp_error("nothing is loaded");
-	else if (tool->at_tc || !hp_say_held(interface, ifindex))
-		hp_error("nothing of ours is loaded on %s", interface);
+	else if (tool->at != HP_AT_XDP || !hp_say_held(name, if_nametoindex(name)))
+		hp_error("nothing of ours is loaded on %s", name);
 	return HP_EXIT_NOTHING;
 }
 
@@ -63,17 +63,22 @@ struct search {
 	bool dry_run;
 };
 
-/* Keeps the attachments to our interfaces; removes what is left of attachments to gone ones. */
+static struct hp_place place_of(const struct hp_request *r)
+{
+	return (struct hp_place){ .ifindex = r->ifindex, .cgroup = r->cgroup };
+}
+
+/* Keeps the attachments to our places; removes what is left of attachments to gone ones. */
 static int sort_out(const struct hp_attachment *a, void *arg)
 {
 	struct search *search = arg;
 
 	if (a->condition == HP_STALE || a->condition == HP_PARTIAL) {
 		/* Of another namespace's we may not see all: that is for `clean`. */
-		if (search->dry_run || strcmp(a->netns, search->netns))
+		if (search->dry_run || (*a->netns && strcmp(a->netns, search->netns)))
 			return 0;
 		hp_info("removing what is left of an attachment to %s",
-			*a->interface ? a->interface : "an interface");
+			*a->place ? a->place : "a place");
 		return hp_attachment_detach(a->dir, search->tool->forget);
 	}
 	if (a->condition != HP_ATTACHED)
@@ -82,20 +87,24 @@ static int sort_out(const struct hp_attachment *a, void *arg)
 	if (!strcmp(a->netns, search->netns))
 		snprintf(search->sibling, sizeof(search->sibling), "%s", a->dir);
 	for (size_t i = 0; i < search->places->n; i++)
-		if (search->places->requests[i].ifindex == (int)a->ifindex)
+		if (hp_is_at(a, place_of(&search->places->requests[i])))
 			search->places->ours[i] = *a;
 	return 0;
 }
 
 /* A free name for the pins. It tells people where; the kernel is asked for the truth. */
-static void choose_dir(const char *tool, int ifindex, hp_path dir)
+static void choose_dir(const char *tool, const struct hp_request *request, hp_path dir)
 {
 	struct stat ns = {};
 	int n, beside = 1;
 
 	stat("/proc/self/ns/net", &ns);
-	n = snprintf(dir, sizeof(hp_path), HP_PIN_ROOT "/%s/%lu-%d", tool, ns.st_ino, ifindex);
-	while (!access(dir, F_OK)) /* a namespace long gone had the same number */
+	if (request->cgroup)
+		n = snprintf(dir, sizeof(hp_path), HP_PIN_ROOT "/%s/%llu", tool, request->cgroup);
+	else
+		n = snprintf(dir, sizeof(hp_path), HP_PIN_ROOT "/%s/%lu-%d", tool, ns.st_ino,
+			     request->ifindex);
+	while (!access(dir, F_OK)) /* a namespace or cgroup long gone had the same number */
 		snprintf(dir + n, sizeof(hp_path) - n, "-%d", ++beside);
 }
 
@@ -103,23 +112,22 @@ static void choose_dir(const char *tool, int ifindex, hp_path dir)
 static int look_at_place(const struct hp_tool *tool, struct hp_request *request,
 			 const struct hp_attachment *ours, bool run)
 {
-	if (!ours->ifindex) {
-		if (!tool->at_tc && hp_say_held(request->interface, request->ifindex))
+	if (ours->condition != HP_ATTACHED || !*ours->dir) {
+		if (tool->at == HP_AT_XDP && hp_say_held(request->place, request->ifindex))
 			return HP_EXIT_HELD;
-		choose_dir(tool->name, request->ifindex, request->dir);
+		choose_dir(tool->name, request, request->dir);
 		return HP_EXIT_DONE;
 	}
 	request->ours = ours;
 	snprintf(request->dir, sizeof(request->dir), "%s", ours->dir);
 	if (ours->runner == HP_RUNNER_ALIVE && run) {
-		hp_error("another `%s run` guards %s: end it first", tool->name,
-			 request->interface);
+		hp_error("another `%s run` guards %s: end it first", tool->name, request->place);
 		return HP_EXIT_REFUSED;
 	}
 	if (ours->runner == HP_RUNNER_ALIVE)
-		hp_info("a `run` guards %s, and will detach when it ends", request->interface);
+		hp_info("a `run` guards %s, and will detach when it ends", request->place);
 	else if (run)
-		hp_info("%s is loaded already: taking it over", request->interface);
+		hp_info("%s is loaded already: taking it over", request->place);
 	return HP_EXIT_DONE;
 }
 
@@ -156,7 +164,7 @@ static void undo(const struct hp_tool *tool, const struct hp_request *request, i
 	if (request->ours && runner >= 0)
 		hp_attachment_release(request->dir);
 	if (!request->ours && !hp_attachment_detach(request->dir, tool->forget))
-		hp_info("%s is detached again: all interfaces or none", request->interface);
+		hp_info("%s is detached again: all places or none", request->place);
 }
 
 /* All of them or, if one fails, none but those that were attached before. */
@@ -203,7 +211,7 @@ int hp_place(const struct hp_tool *tool, const struct hp_arguments *a, bool run,
 {
 	int lock, err, status;
 
-	status = hp_places_list(a, places);
+	status = hp_places_list(tool, a, places);
 	if (status)
 		return status;
 	err = hp_pin_lock(tool->name, &lock);

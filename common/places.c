@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The interfaces that a command line names. */
+/* The interfaces and cgroups that a command line names. */
 #include <errno.h>
 #include <ifaddrs.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 bool hp_means_all(const struct hp_arguments *a)
 {
-	return a->n_interfaces == 1 && !strcmp(a->interfaces[0], "all");
+	return a->n_names == 1 && !strcmp(a->names[0], "all");
 }
 
 int hp_interface_index(const char *name)
@@ -21,6 +21,56 @@ int hp_interface_index(const char *name)
 	if (!ifindex)
 		hp_error("no interface '%s' in this network namespace: see `ip link`", name);
 	return ifindex;
+}
+
+struct hp_place hp_place_of(const struct hp_tool *tool, const char *name)
+{
+	struct hp_place place = {};
+	hp_path real;
+
+	if (tool->at == HP_AT_CGROUP)
+		hp_cgroup_find(name, real, &place.cgroup);
+	else
+		place.ifindex = if_nametoindex(name);
+	return place;
+}
+
+/* Says why there is no such cgroup. */
+static void explain_cgroup(const char *name)
+{
+	hp_path real, mount;
+	__u64 id;
+	int err = hp_cgroup_find(name, real, &id);
+
+	if (!hp_cgroup_mount(mount))
+		hp_error(
+			"'%s' is no cgroup: no cgroup v2 file system is mounted; `mount -t cgroup2 "
+			"cgroup2 /sys/fs/cgroup` does that",
+			name);
+	else if (err == -ENOTDIR)
+		hp_error("'%s' is not a directory of cgroup v2, which is mounted at %s", name,
+			 mount);
+	else
+		hp_error("no cgroup '%s': %s; cgroup v2 is mounted at %s", name, strerror(-err),
+			 mount);
+}
+
+bool hp_find_place(const struct hp_tool *tool, const char *name, struct hp_place *place)
+{
+	*place = hp_place_of(tool, name);
+	if (place->ifindex || place->cgroup)
+		return true;
+	if (tool->at == HP_AT_CGROUP)
+		explain_cgroup(name);
+	else
+		hp_interface_index(name);
+	return false;
+}
+
+bool hp_is_at(const struct hp_attachment *a, struct hp_place place)
+{
+	return a->condition == HP_ATTACHED && (int)a->ifindex == place.ifindex &&
+	       a->cgroup == place.cgroup;
 }
 
 void hp_places_free(struct hp_places *places)
@@ -42,41 +92,49 @@ static bool make_room(struct hp_places *places, size_t n)
 	return places->requests && places->ours && places->runners;
 }
 
-static bool has_place(const struct hp_places *places, int ifindex)
+static bool has_place(const struct hp_places *places, struct hp_place place)
 {
 	for (size_t i = 0; i < places->n; i++)
-		if (places->requests[i].ifindex == ifindex)
+		if (places->requests[i].ifindex == place.ifindex &&
+		    places->requests[i].cgroup == place.cgroup)
 			return true;
 	return false;
 }
 
 static void add_place(struct hp_places *places, const struct hp_arguments *a, const char *name,
-		      int ifindex)
+		      struct hp_place place)
 {
 	struct hp_request *request = &places->requests[places->n];
 
-	snprintf(request->interface, sizeof(request->interface), "%s", name);
-	request->ifindex = ifindex;
+	snprintf(request->place, sizeof(request->place), "%s", name);
+	request->ifindex = place.ifindex;
+	request->cgroup = place.cgroup;
+	request->quiet = a->command;
 	request->dry_run = a->dry_run;
 	request->replace = a->replace;
 	places->runners[places->n++] = -1;
 }
 
-static int add_named(struct hp_places *places, const struct hp_arguments *a)
+static int add_named(const struct hp_tool *tool, struct hp_places *places,
+		     const struct hp_arguments *a)
 {
-	int ifindex;
+	struct hp_place place;
+	hp_path path;
+	__u64 id;
 
-	if (!make_room(places, a->n_interfaces))
-		return hp_fail(-ENOMEM, "list the interfaces");
-	for (size_t i = 0; i < a->n_interfaces; i++) {
-		ifindex = hp_interface_index(a->interfaces[i]);
-		if (!ifindex)
+	if (!make_room(places, a->n_names))
+		return hp_fail(-ENOMEM, "list the places");
+	for (size_t i = 0; i < a->n_names; i++) {
+		if (!hp_find_place(tool, a->names[i], &place))
 			return HP_EXIT_USAGE;
-		if (has_place(places, ifindex)) {
-			hp_usage("interface %s is named twice", a->interfaces[i]);
+		if (has_place(places, place)) {
+			hp_usage("%s is named twice", a->names[i]);
 			return HP_EXIT_USAGE;
 		}
-		add_place(places, a, a->interfaces[i], ifindex);
+		if (place.cgroup && !hp_cgroup_find(a->names[i], path, &id))
+			add_place(places, a, path, place);
+		else
+			add_place(places, a, a->names[i], place);
 	}
 	return HP_EXIT_DONE;
 }
@@ -91,8 +149,8 @@ static int add_all(struct hp_places *places, const struct hp_arguments *a)
 {
 	struct ifaddrs *addresses, *address;
 	char name[IF_NAMESIZE];
+	struct hp_place place = {};
 	size_t most = 0;
-	int ifindex;
 
 	if (getifaddrs(&addresses))
 		return hp_fail(-errno, "list the interfaces' addresses");
@@ -106,9 +164,10 @@ static int add_all(struct hp_places *places, const struct hp_arguments *a)
 		if (!is_ip(address->ifa_addr))
 			continue;
 		/* An address may have a label, "eth0:1": that is not an interface's name. */
-		ifindex = if_nametoindex(address->ifa_name);
-		if (ifindex && if_indextoname(ifindex, name) && !has_place(places, ifindex))
-			add_place(places, a, name, ifindex);
+		place.ifindex = if_nametoindex(address->ifa_name);
+		if (place.ifindex && if_indextoname(place.ifindex, name) &&
+		    !has_place(places, place))
+			add_place(places, a, name, place);
 	}
 	freeifaddrs(addresses);
 	if (places->n)
@@ -117,11 +176,14 @@ static int add_all(struct hp_places *places, const struct hp_arguments *a)
 	return HP_EXIT_USAGE;
 }
 
-int hp_places_list(const struct hp_arguments *a, struct hp_places *places)
+int hp_places_list(const struct hp_tool *tool, const struct hp_arguments *a,
+		   struct hp_places *places)
 {
-	if (!a->n_interfaces) {
-		hp_usage("which interface? -i IF");
+	bool cgroup = tool->at == HP_AT_CGROUP;
+
+	if (!a->n_names) {
+		hp_usage(cgroup ? "which cgroup? -g CGROUP" : "which interface? -i IF");
 		return HP_EXIT_USAGE;
 	}
-	return hp_means_all(a) ? add_all(places, a) : add_named(places, a);
+	return hp_means_all(a) && !cgroup ? add_all(places, a) : add_named(tool, places, a);
 }

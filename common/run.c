@@ -68,7 +68,8 @@ static int detach(const struct hp_tool *tool, const struct hp_request *request, 
 	err = hp_pin_lock(tool->name, &lock);
 	if (!err && !is_still(request->dir, runner)) {
 		close(lock);
-		printf("%s: unloaded by somebody else in the meantime\n", request->interface);
+		if (!request->quiet)
+			printf("%s: unloaded by somebody else in the meantime\n", request->place);
 		return HP_EXIT_DONE;
 	}
 	if (!err) {
@@ -76,10 +77,22 @@ static int detach(const struct hp_tool *tool, const struct hp_request *request, 
 		close(lock);
 	}
 	if (err)
-		return hp_fail(err, "detach from %s: `%s clean` finishes it", request->interface,
+		return hp_fail(err, "detach from %s: `%s clean` finishes it", request->place,
 			       tool->name);
-	printf("%s: detached\n", request->interface);
+	if (!request->quiet)
+		printf("%s: detached\n", request->place);
 	return HP_EXIT_DONE;
+}
+
+int hp_detach_all(const struct hp_tool *tool, const struct hp_places *places)
+{
+	int status = HP_EXIT_DONE, worst;
+
+	for (size_t i = 0; i < places->n; i++) {
+		worst = detach(tool, &places->requests[i], places->runners[i]);
+		status = worst ? worst : status;
+	}
+	return status;
 }
 
 /* Blocked, not handled: a signal that comes while we attach waits until we can undo it. */
@@ -118,10 +131,8 @@ static int run(const struct hp_tool *tool, const struct hp_arguments *arguments,
 	if (!status && !arguments->dry_run) {
 		if (!nobody_reads())
 			status = stand_guard(tool, &places, watch, signals);
-		for (size_t i = 0; i < places.n; i++) {
-			worst = detach(tool, &places.requests[i], places.runners[i]);
-			status = worst ? worst : status;
-		}
+		worst = hp_detach_all(tool, &places);
+		status = worst ? worst : status;
 	}
 	hp_places_free(&places);
 	return status;

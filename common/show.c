@@ -13,8 +13,9 @@
 typedef int (*add_fields)(const struct hp_attachment *attachment, json_t *fields);
 
 struct show {
-	int *ifindexes; /* NULL: all */
+	struct hp_place *places; /* NULL: all */
 	size_t n;
+	const struct hp_tool *tool;
 	bool stats;
 	add_fields add;
 	json_t *attachments;
@@ -34,7 +35,7 @@ static const char *const runners[] = {
 /* What a person should know of an attachment that isn't simply attached here. */
 static void remark(const struct hp_attachment *a)
 {
-	const char *name = *a->interface ? a->interface : "an interface";
+	const char *name = *a->place ? a->place : "a place";
 
 	if (a->condition == HP_ELSEWHERE)
 		hp_info("%s is in another network namespace (%s)", name, a->netns);
@@ -53,9 +54,9 @@ static void remark(const struct hp_attachment *a)
 			name);
 }
 
-const char *hp_printable(const char *name, char *text)
+const char *hp_printable(const char *name, char *text, size_t size)
 {
-	snprintf(text, IF_NAMESIZE, "%s", name);
+	snprintf(text, size, "%s", name);
 	for (char *c = text; *c; c++)
 		if (*c <= ' ' || *c > '~' || *c == '"' || *c == '\\')
 			*c = '?';
@@ -67,17 +68,17 @@ void hp_interface_name(int ifindex, char *text)
 	char name[IF_NAMESIZE];
 
 	if (if_indextoname(ifindex, name))
-		hp_printable(name, text);
+		hp_printable(name, text, IF_NAMESIZE);
 	else
 		snprintf(text, IF_NAMESIZE, "#%d", ifindex);
 }
 
 static bool is_wanted(const struct hp_attachment *a, const struct show *show)
 {
-	if (!show->ifindexes)
+	if (!show->places)
 		return true;
 	for (size_t i = 0; i < show->n; i++)
-		if (a->condition == HP_ATTACHED && show->ifindexes[i] == (int)a->ifindex)
+		if (hp_is_at(a, show->places[i]))
 			return true;
 	return false;
 }
@@ -85,19 +86,26 @@ static bool is_wanted(const struct hp_attachment *a, const struct show *show)
 static int show_one(const struct hp_attachment *a, void *arg)
 {
 	struct show *show = arg;
-	char name[IF_NAMESIZE];
 	json_t *fields;
+	hp_path name;
 
 	if (!is_wanted(a, show))
 		return 0;
 
-	fields = json_pack("{s:s, s:s, s:i, s:s, s:s, s:i}", "interface",
-			   hp_printable(a->interface, name), "state", conditions[a->condition],
-			   "ifindex", a->ifindex, "netns", a->netns, "mode",
-			   a->condition == HP_ATTACHED ? hp_mode_name(a->mode) : "unknown",
-			   "program_id", a->prog_id);
+	hp_printable(a->place, name, sizeof(name));
+	if (show->tool->at == HP_AT_CGROUP)
+		fields = json_pack("{s:s, s:s, s:I}", "cgroup", name, "state",
+				   conditions[a->condition], "cgroup_id", a->cgroup);
+	else
+		fields = json_pack("{s:s, s:s, s:i, s:s}", "interface", name, "state",
+				   conditions[a->condition], "ifindex", a->ifindex, "netns",
+				   a->netns);
 	if (!fields)
 		return -ENOMEM;
+	json_object_set_new(
+		fields, "mode",
+		json_string(a->condition == HP_ATTACHED ? hp_mode_name(a->mode) : "unknown"));
+	json_object_set_new(fields, "program_id", json_integer(a->prog_id));
 	if (!show->stats) {
 		json_object_set_new(fields, "runner", json_string(runners[a->runner]));
 		json_object_set_new(fields, "pins", json_string(a->dir));
@@ -126,19 +134,20 @@ static void print_place(const json_t *fields)
 
 static void print_text(const struct show *show)
 {
+	const char *place = show->tool->at == HP_AT_CGROUP ? "cgroup" : "interface";
 	json_t *fields;
 	size_t i;
 
 	json_array_foreach(show->attachments, i, fields) {
-		printf("%s%s", i ? "\n" : "",
-		       json_string_value(json_object_get(fields, "interface")));
+		printf("%s%s", i ? "\n" : "", json_string_value(json_object_get(fields, place)));
 		if (show->stats) /* only the numbers matter: the rest in one line */
 			print_place(fields);
 		putchar('\n');
-		json_object_del(fields, "interface");
+		json_object_del(fields, place);
 		if (show->stats) {
 			json_object_del(fields, "state");
 			json_object_del(fields, "ifindex");
+			json_object_del(fields, "cgroup_id");
 			json_object_del(fields, "netns");
 			json_object_del(fields, "mode");
 			json_object_del(fields, "direction");
@@ -196,19 +205,17 @@ static int show_repeatedly(const struct hp_tool *tool, struct show *show,
 	return n;
 }
 
-/* The interfaces that were named, if any were. */
+/* The places that were named, if any were. */
 static int choose(const struct hp_arguments *a, struct show *show)
 {
-	if (!a->n_interfaces || hp_means_all(a))
+	if (!a->n_names || (hp_means_all(a) && show->tool->at != HP_AT_CGROUP))
 		return HP_EXIT_DONE;
-	show->ifindexes = calloc(a->n_interfaces, sizeof(*show->ifindexes));
-	if (!show->ifindexes)
-		return hp_fail(-ENOMEM, "list the interfaces");
-	for (; show->n < a->n_interfaces; show->n++) {
-		show->ifindexes[show->n] = hp_interface_index(a->interfaces[show->n]);
-		if (!show->ifindexes[show->n])
+	show->places = calloc(a->n_names, sizeof(*show->places));
+	if (!show->places)
+		return hp_fail(-ENOMEM, "list the places");
+	for (; show->n < a->n_names; show->n++)
+		if (!hp_find_place(show->tool, a->names[show->n], &show->places[show->n]))
 			return HP_EXIT_USAGE;
-	}
 	return HP_EXIT_DONE;
 }
 
@@ -224,23 +231,22 @@ static int show_command(const struct hp_tool *tool, const struct hp_arguments *a
 	else if (n < 0)
 		status = hp_fail(n, "read what is pinned in " HP_PIN_ROOT "/%s", tool->name);
 	else if (!n && !a->ignore_missing)
-		status = show->n ? hp_say_nothing(tool, a->interfaces[0], show->ifindexes[0])
-				 : hp_say_nothing(tool, NULL, 0);
+		status = hp_say_nothing(tool, show->n ? a->names[0] : NULL);
 out:
-	free(show->ifindexes);
+	free(show->places);
 	return status;
 }
 
 int hp_status(const struct hp_tool *tool, const struct hp_arguments *arguments)
 {
-	struct show show = { .add = tool->status };
+	struct show show = { .tool = tool, .add = tool->status };
 
 	return show_command(tool, arguments, &show);
 }
 
 int hp_stats(const struct hp_tool *tool, const struct hp_arguments *arguments)
 {
-	struct show show = { .add = tool->stats, .stats = true };
+	struct show show = { .tool = tool, .add = tool->stats, .stats = true };
 
 	return show_command(tool, arguments, &show);
 }

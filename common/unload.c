@@ -9,9 +9,9 @@
 
 struct removal {
 	const struct hp_tool *tool;
-	const char *interface; /* NULL: all */
-	int ifindex;	       /* 0: the interface is gone */
-	bool here;	       /* only those of this network namespace */
+	const char *name; /* NULL: all */
+	struct hp_place place;
+	bool here; /* only those of this network namespace */
 	char netns[32];
 	int removed;
 	int status; /* the worst exit status so far */
@@ -19,13 +19,13 @@ struct removal {
 
 static bool is_wanted(const struct hp_attachment *a, const struct removal *r)
 {
-	if (!r->interface)
+	if (!r->name)
 		return !r->here || a->condition == HP_ATTACHED ||
 		       (a->condition != HP_ELSEWHERE && !strcmp(a->netns, r->netns));
 	if (a->condition == HP_ATTACHED)
-		return (int)a->ifindex == r->ifindex;
-	return a->condition != HP_ELSEWHERE && !strcmp(a->interface, r->interface) &&
-	       !strcmp(a->netns, r->netns);
+		return hp_is_at(a, r->place);
+	return a->condition != HP_ELSEWHERE && !strcmp(a->place, r->name) &&
+	       (!*a->netns || !strcmp(a->netns, r->netns));
 }
 
 static int detach(const struct hp_attachment *a, void *arg)
@@ -37,30 +37,29 @@ static int detach(const struct hp_attachment *a, void *arg)
 		return 0;
 	err = hp_attachment_detach(a->dir, removal->tool->forget);
 	if (err) { /* and on to the next one */
-		removal->status =
-			hp_fail(err, "detach from %s and remove %s", a->interface, a->dir);
+		removal->status = hp_fail(err, "detach from %s and remove %s", a->place, a->dir);
 		return 0;
 	}
 	removal->removed++;
 	if (a->condition == HP_ATTACHED)
-		printf("%s: detached\n", a->interface);
+		printf("%s: detached\n", a->place);
 	else if (a->condition == HP_ELSEWHERE)
-		printf("%s (in another network namespace, %s): detached\n", a->interface, a->netns);
+		printf("%s (in another network namespace, %s): detached\n", a->place, a->netns);
 	else
 		printf("%s: nothing was attached any more; what was left is removed\n",
-		       *a->interface ? a->interface : "an interface");
+		       *a->place ? a->place : "a place");
 	return 0;
 }
 
-/* INTERFACE: NULL for all, those elsewhere included unless HERE. */
-static int unload(const struct hp_tool *tool, const struct hp_arguments *a, const char *interface,
+/* NAME: NULL for all, those elsewhere included unless HERE. */
+static int unload(const struct hp_tool *tool, const struct hp_arguments *a, const char *name,
 		  bool here)
 {
-	struct removal removal = { .tool = tool, .interface = interface, .here = here };
+	struct removal removal = { .tool = tool, .name = name, .here = here };
 	int lock, err;
 
-	if (interface)
-		removal.ifindex = if_nametoindex(interface);
+	if (name)
+		removal.place = hp_place_of(tool, name);
 	hp_read_note("/proc/self/ns", "net", removal.netns, sizeof(removal.netns));
 
 	err = hp_pin_lock(tool->name, &lock);
@@ -74,23 +73,24 @@ static int unload(const struct hp_tool *tool, const struct hp_arguments *a, cons
 		return removal.status;
 	if (removal.removed || a->ignore_missing)
 		return HP_EXIT_DONE;
-	if (interface && !hp_interface_index(interface))
+	if (name && !hp_find_place(tool, name, &removal.place))
 		return HP_EXIT_USAGE;
-	return hp_say_nothing(tool, interface, removal.ifindex);
+	return hp_say_nothing(tool, name);
 }
 
 int hp_unload(const struct hp_tool *tool, const struct hp_arguments *a)
 {
 	int status, worst = HP_EXIT_DONE;
 
-	if (!a->n_interfaces == !a->all) {
-		hp_usage("unload needs either -i IF or -a");
+	if (!a->n_names == !a->all) {
+		hp_usage("unload needs either %s or -a",
+			 tool->at == HP_AT_CGROUP ? "-g CGROUP" : "-i IF");
 		return HP_EXIT_USAGE;
 	}
-	if (a->all || hp_means_all(a))
+	if (a->all || (hp_means_all(a) && tool->at != HP_AT_CGROUP))
 		return unload(tool, a, NULL, !a->all);
-	for (size_t i = 0; i < a->n_interfaces; i++) {
-		status = unload(tool, a, a->interfaces[i], true);
+	for (size_t i = 0; i < a->n_names; i++) {
+		status = unload(tool, a, a->names[i], true);
 		worst = status ? status : worst;
 	}
 	return worst;
@@ -103,7 +103,7 @@ struct cleaning {
 
 static int clean(const struct hp_attachment *a, void *arg)
 {
-	const char *what = *a->interface ? a->interface : "an interface";
+	const char *what = *a->place ? a->place : "a place";
 	struct cleaning *cleaning = arg;
 	int err;
 

@@ -70,7 +70,7 @@ static void say_blocking(const struct hp_request *request, const char *what)
 	char ports[100];
 
 	hp_ports_text(options.ports.words, ports, sizeof(ports));
-	printf("%s: %s, blocking TCP port %s\n", request->interface, what, ports);
+	printf("%s: %s, blocking TCP port %s\n", request->place, what, ports);
 }
 
 /* Gives a program that is attached other ports: writes the set that it doesn't read, then swaps. */

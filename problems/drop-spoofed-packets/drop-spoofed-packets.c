@@ -89,13 +89,13 @@ static int choose_program(const struct hp_request *request, struct bpf_program *
 	struct ifreq interface = {};
 	int err = 0, fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	snprintf(interface.ifr_name, sizeof(interface.ifr_name), "%s", request->interface);
+	snprintf(interface.ifr_name, sizeof(interface.ifr_name), "%.15s", request->place);
 	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &interface))
 		err = -errno;
 	if (fd >= 0)
 		close(fd);
 	if (err)
-		return hp_fail(err, "ask what kind of interface %s is", request->interface);
+		return hp_fail(err, "ask what kind of interface %s is", request->place);
 	switch (interface.ifr_hwaddr.sa_family) {
 	case ARPHRD_ETHER:
 	case ARPHRD_LOOPBACK:
@@ -112,7 +112,7 @@ static int choose_program(const struct hp_request *request, struct bpf_program *
 	default:
 		hp_error("%s can't be guarded: its packets begin neither with Ethernet nor with IP "
 			 "(ARPHRD type %d)",
-			 request->interface, interface.ifr_hwaddr.sa_family);
+			 request->place, interface.ifr_hwaddr.sa_family);
 		return HP_EXIT_REFUSED;
 	}
 }
@@ -180,7 +180,7 @@ static int prepare(const struct hp_request *request, const char *dir)
 		hp_error("no more than %d interfaces can be guarded", INTERFACES_MAX);
 		return HP_EXIT_REFUSED;
 	}
-	return err ? hp_fail(err, "fill the maps for %s", request->interface) : HP_EXIT_DONE;
+	return err ? hp_fail(err, "fill the maps for %s", request->place) : HP_EXIT_DONE;
 }
 
 /* The program is there already: the set in force is replaced, unless it is the same. */
@@ -203,8 +203,8 @@ static int change_set(const struct hp_request *request)
 	maps_close(&maps);
 	sources_free(&present);
 	if (err)
-		return hp_fail(err, "change the set of %s", request->interface);
-	say_allowing(request->interface, did, &wanted, is_followed(request));
+		return hp_fail(err, "change the set of %s", request->place);
+	say_allowing(request->place, did, &wanted, is_followed(request));
 	return HP_EXIT_DONE;
 }
 
@@ -222,13 +222,13 @@ static int load(const struct hp_request *request)
 	sources_free(&wanted);
 	err = gather(request->ifindex, &wanted);
 	if (err)
-		return hp_fail(err, "ask for the addresses of %s", request->interface);
+		return hp_fail(err, "ask for the addresses of %s", request->place);
 	status = hp_tc_load(request, skel->obj, program, options.direction, prepare, &did);
 	if (status)
 		return status;
 	if (!did)
 		return change_set(request);
-	say_allowing(request->interface, did, &wanted, is_followed(request));
+	say_allowing(request->place, did, &wanted, is_followed(request));
 	return HP_EXIT_DONE;
 }
 
@@ -296,7 +296,7 @@ int main(int argc, char **argv)
 		.name = "drop-spoofed-packets",
 		.summary = "drop packets in somebody else's name, at tc egress",
 		.options = &argp,
-		.at_tc = true,
+		.at = HP_AT_TC,
 		.load = load,
 		.watch = watch,
 		.changed = changed,

@@ -147,7 +147,7 @@ int follow_changes(int fd, const struct hp_request *requests, size_t n,
 				err = follow(&requests[i], options);
 			}
 			if (err)
-				hp_fail(err, "follow the addresses of %s", requests[i].interface);
+				hp_fail(err, "follow the addresses of %s", requests[i].place);
 		}
 		if (!touched.gone || if_indextoname(requests[i].ifindex, name))
 			left++;

@@ -57,7 +57,7 @@ static int add_differences(const struct hp_attachment *a, const struct sources *
 	if (json_array_size(missing) || json_array_size(outdated))
 		hp_info("the addresses of %s have changed since: `load` again, or `run`, which "
 			"follows them",
-			a->interface);
+			a->place);
 	json_object_set_new(fields, "missing", missing);
 	json_object_set_new(fields, "outdated", outdated);
 out:
@@ -80,7 +80,7 @@ int show_status(const struct hp_attachment *a, json_t *fields)
 	err = set_read(&maps, a->ifindex, &set);
 	maps_close(&maps);
 	if (err == -EPERM) {
-		hp_info("reading the set of %s takes cap_sys_admin", a->interface);
+		hp_info("reading the set of %s takes cap_sys_admin", a->place);
 		return 0;
 	}
 	if (err && err != -ENOENT)

@@ -25,7 +25,7 @@ static int load(const struct hp_request *request)
 	}
 	status = hp_xdp_load(request, skel->obj, skel->progs.count_frames, HP_AUTO, &did);
 	if (!status)
-		printf("%s: %s, counting frames\n", request->interface, did ?: "nothing to do");
+		printf("%s: %s, counting frames\n", request->place, did ?: "nothing to do");
 out:
 	new_problem__destroy(skel);
 	return status;
