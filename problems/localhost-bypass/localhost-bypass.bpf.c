@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Two processes on one host talk TCP, and what one sends is put into the other's receive queue
+ * without passing through the TCP/IP stack.
+ *
+ * follow_connections is called when a connection is established, at either end, and puts the socket
+ * into the map `sockets`; redirect_to_peer is called for everything that such a socket sends.
+ */
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "framing.bpf.h"
+#include "localhost-bypass.h"
+
+/* asm/socket.h, linux/tcp.h and linux/socket.h can't be included here. */
+#define AF_INET	    2
+#define AF_INET6    10
+#define SOL_SOCKET  1
+#define SO_ZEROCOPY 60
+#define SOL_TCP	    6
+#define TCP_ULP	    31
+
+/* How much of an option's value a program is given: a page, of which 4096 bytes is the least. */
+#define OPTION_BYTES_MAX 4096
+
+#define SOCKETS_MAX 65536
+
+/*
+ * How many bytes may wait in the receive queue of the peer before a direction leaves the bypass.
+ * Redirecting knows no flow control; TCP, which it then goes through, does.
+ */
+const volatile __u32 queue_limit_bytes = 16 << 20;
+
+/* With it, sockets are only noted, for the programs of framing.bpf.h. */
+const volatile bool framing;
+
+struct settings settings SEC(".data.settings");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, SOCKETS_MAX);
+	__type(key, struct end);
+	__type(value, __u64); /* user space reads socket cookies */
+} sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SOCKETS_MAX);
+	__type(key, struct end);
+	__type(value, struct end_state);
+} ends SEC(".maps");
+
+/* What a socket sends. */
+struct direction {
+	struct end self;
+	struct end peer;
+	__u64 peer_address;
+	__u32 write_seq; /* as the socket was put into the map: nothing sent yet */
+	__u32 path;	 /* enum direction_path */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct direction);
+} directions SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, EVENTS);
+	__type(key, __u32);
+	__type(value, __u64);
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, WAYS);
+	__type(key, __u32);
+	__type(value, struct traffic);
+} traffic SEC(".maps");
+
+/*
+ * What of the kernel's own structures is read here. The offsets are not these but the running
+ * kernel's: libbpf looks them up in its BTF.
+ */
+struct sock_common {
+	unsigned long skc_flags;
+} __attribute__((preserve_access_index));
+
+struct sock {
+	struct sock_common __sk_common;
+	int sk_rcvlowat;
+	struct {
+		struct {
+			int counter;
+		} rmem_alloc;
+	} sk_backlog;
+} __attribute__((preserve_access_index));
+
+struct inet_sock {
+	struct sock sk;
+} __attribute__((preserve_access_index));
+
+struct inet_connection_sock {
+	struct inet_sock icsk_inet;
+	const void *icsk_ulp_ops;
+} __attribute__((preserve_access_index));
+
+struct tcp_sock {
+	struct inet_connection_sock inet_conn;
+	__u32 write_seq;
+} __attribute__((preserve_access_index));
+
+enum sock_flags {
+	SOCK_ZEROCOPY = 1, /* the kernel's number is looked up too */
+};
+
+static void count(__u32 event)
+{
+	__u64 *n = bpf_map_lookup_elem(&events, &event);
+
+	if (n) /* sockets of two processes may be on one CPU in turns, even in the middle of this */
+		__sync_fetch_and_add(n, 1);
+}
+
+/* ---- a connection is established ------------------------------------------------------------- */
+
+static void read_end(struct bpf_sock_ops *ctx, struct end *end)
+{
+	/* Read whether they are there or not: a choice of context fields is beyond the verifier. */
+	__u32 local_ip4 = ctx->local_ip4, remote_ip4 = ctx->remote_ip4;
+
+	end->netns_cookie = bpf_get_netns_cookie(ctx);
+	if (ctx->family == AF_INET) {
+		end->local_ip[2] = end->remote_ip[2] = bpf_htonl(0xffff);
+		end->local_ip[3] = local_ip4;
+		end->remote_ip[3] = remote_ip4;
+	} else {
+		for (int i = 0; i < 4; i++) {
+			end->local_ip[i] = ctx->local_ip6[i];
+			end->remote_ip[i] = ctx->remote_ip6[i];
+		}
+	}
+	end->local_port = ctx->local_port;
+	end->remote_port = bpf_ntohl(ctx->remote_port);
+	end->local_start = ctx->snd_nxt;
+	end->remote_start = ctx->rcv_nxt;
+}
+
+/* 127.0.0.0/8 to itself, ::1, or any address to itself. */
+static bool is_local(const struct end *end)
+{
+	const __u32 *local = end->local_ip, *remote = end->remote_ip;
+	bool ipv4 = !local[0] && !local[1] && local[2] == bpf_htonl(0xffff);
+
+	if (local[0] != remote[0] || local[1] != remote[1] || local[2] != remote[2])
+		return false;
+	if (ipv4 && (bpf_ntohl(local[3]) >> 24) == 127)
+		return (bpf_ntohl(remote[3]) >> 24) == 127;
+	return local[3] == remote[3];
+}
+
+/* PORT: the one that the connection was made to. */
+static bool is_port_of_ours(__u16 port)
+{
+	return !settings.some_ports || settings.ports[port / 64] >> port % 64 & 1;
+}
+
+/* Is there something about the socket that redirecting does not go with? Returns what, or EVENTS.
+ */
+static __u32 find_obstacle(struct bpf_sock_ops *ctx, const struct tcp_sock *tcp)
+{
+	const struct sock *sk = &tcp->inet_conn.icsk_inet.sk;
+
+	if (tcp->inet_conn.icsk_ulp_ops)
+		return EVENT_SOCKET_ULP;
+	if (ctx->data_segs_out)
+		return EVENT_SOCKET_FAST_OPEN;
+	if (sk->__sk_common.skc_flags >> bpf_core_enum_value(enum sock_flags, SOCK_ZEROCOPY) & 1)
+		return EVENT_SOCKET_ZEROCOPY;
+	if (sk->sk_rcvlowat > 1)
+		return EVENT_SOCKET_LOW_WATER;
+	return EVENTS;
+}
+
+static void swap_ends(const struct end *self, struct end *peer)
+{
+	peer->netns_cookie = self->netns_cookie;
+	__builtin_memcpy(peer->local_ip, self->remote_ip, sizeof(peer->local_ip));
+	__builtin_memcpy(peer->remote_ip, self->local_ip, sizeof(peer->remote_ip));
+	peer->local_port = self->remote_port;
+	peer->remote_port = self->local_port;
+	peer->local_start = self->remote_start;
+	peer->remote_start = self->local_start;
+}
+
+/* Puts the socket into the maps. First what redirect_to_peer() needs: then it may be called. */
+static __u32 take(struct bpf_sock_ops *ctx, struct end *self, struct tcp_sock *tcp, bool active)
+{
+	struct end_state state = { .address = (__u64)tcp, .active = active };
+	struct direction *direction;
+
+	direction = bpf_sk_storage_get(&directions, tcp, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!direction)
+		return EVENT_SOCKET_NO_ROOM;
+	direction->self = *self;
+	swap_ends(self, &direction->peer);
+	direction->write_seq = tcp->write_seq;
+	if (bpf_sock_hash_update(ctx, &sockets, self, BPF_NOEXIST) ||
+	    bpf_map_update_elem(&ends, self, &state, BPF_NOEXIST))
+		return EVENT_SOCKET_NO_ROOM;
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	return EVENT_SOCKET_TAKEN;
+}
+
+/* See framing.bpf.h. */
+static __u32 note_member(struct bpf_sock_ops *ctx)
+{
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct traffic nothing = {};
+
+	if (bpf_map_update_elem(&members, &cookie, &nothing, BPF_NOEXIST))
+		return EVENT_SOCKET_NO_ROOM;
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	return EVENT_SOCKET_FRAMED;
+}
+
+static void established(struct bpf_sock_ops *ctx, bool active)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct end self = {};
+	struct tcp_sock *tcp;
+	__u32 obstacle;
+
+	if (!sk)
+		return;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (!tcp)
+		return;
+	read_end(ctx, &self);
+	if (!framing && !is_local(&self)) {
+		count(EVENT_SOCKET_REMOTE);
+		return;
+	}
+	if (!is_port_of_ours(active ? self.remote_port : self.local_port)) {
+		count(EVENT_SOCKET_OTHER_PORT);
+		return;
+	}
+	if (framing) {
+		count(note_member(ctx));
+		return;
+	}
+	if (active)
+		count(EVENT_CONNECTION);
+	obstacle = find_obstacle(ctx, tcp);
+	count(obstacle == EVENTS ? take(ctx, &self, tcp, active) : obstacle);
+}
+
+/* The socket is in no state to be sent to any more. The map `sockets` keeps it until close(). */
+static void closed(struct bpf_sock_ops *ctx)
+{
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct bpf_sock *sk = ctx->sk;
+	struct direction *direction;
+
+	bpf_map_delete_elem(&members, &cookie);
+	if (!sk)
+		return;
+	direction = bpf_sk_storage_get(&directions, sk, NULL, 0);
+	if (direction)
+		bpf_map_delete_elem(&ends, &direction->self);
+}
+
+SEC("sockops")
+int follow_connections(struct bpf_sock_ops *ctx)
+{
+	switch (ctx->op) {
+	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+		established(ctx, true);
+		break;
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		established(ctx, false);
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		if (ctx->args[1] == BPF_TCP_CLOSE)
+			closed(ctx);
+		break;
+	}
+	return 1;
+}
+
+/* ---- an option is set ------------------------------------------------------------------------ */
+
+/*
+ * kTLS would take what was redirected for the plain text of what it has decrypted, and who sends
+ * with MSG_ZEROCOPY would wait for an answer that only the stack gives. With EPERM, programs do
+ * without. Before the connection is established both are allowed, and then it is left alone.
+ */
+SEC("cgroup/setsockopt")
+int refuse_options(struct bpf_sockopt *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	bool refused = (ctx->level == SOL_TCP && ctx->optname == TCP_ULP) ||
+		       (ctx->level == SOL_SOCKET && ctx->optname == SO_ZEROCOPY);
+
+	/* Of a longer value we are given the beginning; 0 says that we have changed none of it. */
+	if (ctx->optlen > OPTION_BYTES_MAX)
+		ctx->optlen = 0;
+	if (!refused || !sk || !bpf_sk_storage_get(&directions, sk, NULL, 0))
+		return 1;
+	count(EVENT_OPTION_REFUSED);
+	return 0;
+}
+
+/* ---- a socket sends -------------------------------------------------------------------------- */
+
+/* The first send of a direction decides its path. */
+static __u32 decide(struct direction *direction, const struct tcp_sock *tcp)
+{
+	struct end_state *peer, *self, *active;
+
+	if (tcp->write_seq != direction->write_seq) {
+		count(EVENT_DIRECTION_SENT_BEFORE);
+		return PATH_STACK;
+	}
+	peer = bpf_map_lookup_elem(&ends, &direction->peer);
+	self = bpf_map_lookup_elem(&ends, &direction->self);
+	if (!peer || !self) {
+		count(EVENT_DIRECTION_NO_PEER);
+		return PATH_STACK;
+	}
+	direction->peer_address = peer->address;
+	active = self->active ? self : peer;
+	if (!__sync_lock_test_and_set(&active->bypassed, 1))
+		count(EVENT_CONNECTION_BYPASSED);
+	count(EVENT_DIRECTION_BYPASSED);
+	return PATH_BYPASS;
+}
+
+/*
+ * How many bytes the peer has not read yet. Its address is good for this alone: where the socket
+ * has gone in the meantime, the number means nothing, and costs at most the bypass.
+ */
+static __u32 queued_at_peer(const struct direction *direction)
+{
+	const struct sock *peer = (const void *)direction->peer_address;
+	__u32 bytes = 0;
+
+	bpf_core_read(&bytes, sizeof(bytes), &peer->sk_backlog.rmem_alloc.counter);
+	return bytes;
+}
+
+/* Must the direction leave the bypass? Returns why, or EVENTS. */
+static __u32 find_reason_to_leave(const struct direction *direction)
+{
+	if (settings.closing)
+		return EVENT_LEFT_CLOSING;
+	if (queued_at_peer(direction) > queue_limit_bytes)
+		return EVENT_LEFT_QUEUE_FULL;
+	return EVENTS;
+}
+
+static void measure(__u32 way, __u32 bytes)
+{
+	struct traffic *t = bpf_map_lookup_elem(&traffic, &way);
+
+	if (!t)
+		return;
+	__sync_fetch_and_add(&t->messages, 1);
+	__sync_fetch_and_add(&t->bytes, bytes);
+}
+
+/*
+ * Whether the message is now the peer's. It may not be: then it goes through the stack, and the
+ * direction with it from now on. That is in order, because who reads from a socket is given first
+ * what was redirected to it, and then what came through the stack. For the same reason there is no
+ * way back: what was redirected would overtake what is still in the stack.
+ */
+static bool redirect(struct sk_msg_md *msg, struct direction *direction)
+{
+	__u32 reason = find_reason_to_leave(direction);
+
+	if (reason == EVENTS) {
+		if (bpf_msg_redirect_hash(msg, &sockets, &direction->peer, BPF_F_INGRESS) ==
+		    SK_PASS)
+			return true;
+		reason = EVENT_LEFT_PEER_GONE;
+	}
+	count(reason);
+	direction->path = PATH_STACK;
+	return false;
+}
+
+SEC("sk_msg")
+int redirect_to_peer(struct sk_msg_md *msg)
+{
+	struct bpf_sock *sk = msg->sk;
+	struct direction *direction;
+	struct tcp_sock *tcp;
+
+	if (!sk)
+		return SK_PASS;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	direction = bpf_sk_storage_get(&directions, sk, NULL, 0);
+	if (!tcp || !direction)
+		return SK_PASS;
+	if (direction->path == PATH_UNDECIDED)
+		direction->path = decide(direction, tcp);
+
+	/* After shutdown() or a reset it is the stack that knows what to answer. */
+	if (direction->path == PATH_BYPASS &&
+	    (sk->state == BPF_TCP_ESTABLISHED || sk->state == BPF_TCP_CLOSE_WAIT) &&
+	    redirect(msg, direction))
+		measure(WAY_REDIRECTED, msg->size);
+	else
+		measure(WAY_PASSED, msg->size);
+	return SK_PASS; /* redirected, too, where redirect() has said so */
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
