@@ -14,6 +14,7 @@
 #include <linux/bpf.h>
 #include <linux/errno.h>
 #include <stdbool.h>
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
@@ -45,13 +46,40 @@ struct {
 	__type(value, struct traffic);
 } members SEC(".maps");
 
+/*
+ * What the kernel's strparser, which calls these programs, notes in an skb: which of its bytes are
+ * the message. Several that came together share one skb, and skb->len is the length of them all.
+ */
+struct strp_msg {
+	int full_len;
+	int offset;
+} __attribute__((preserve_access_index));
+
+struct _strp_msg {
+	struct strp_msg strp;
+} __attribute__((preserve_access_index));
+
+struct sk_skb_cb {
+	struct _strp_msg strp;
+} __attribute__((preserve_access_index));
+
+struct sk_buff {
+	char cb[1];
+} __attribute__((preserve_access_index));
+
+static const struct sk_skb_cb *notes_in(struct __sk_buff *skb)
+{
+	return (const void *)((struct sk_buff *)skb)->cb;
+}
+
 /* What arrived may be less than a message, or more: tells how long the first one is. 0: not yet. */
 SEC("sk_skb/stream_parser")
 int find_message(struct __sk_buff *skb)
 {
+	__u32 offset = BPF_CORE_READ(notes_in(skb), strp.strp.offset);
 	__be32 length;
 
-	if (bpf_skb_load_bytes(skb, 0, &length, sizeof(length)))
+	if (bpf_skb_load_bytes(skb, offset, &length, sizeof(length)))
 		return 0;
 	if (bpf_ntohl(length) > message_limit_bytes)
 		return -EMSGSIZE;
@@ -68,7 +96,7 @@ int forward_message(struct __sk_buff *skb)
 	if (!member || bpf_sk_redirect_hash(skb, &outputs, &cookie, 0) != SK_PASS)
 		return SK_PASS;
 	__sync_fetch_and_add(&member->messages, 1);
-	__sync_fetch_and_add(&member->bytes, skb->len);
+	__sync_fetch_and_add(&member->bytes, BPF_CORE_READ(notes_in(skb), strp.strp.full_len));
 	return SK_PASS;
 }
 

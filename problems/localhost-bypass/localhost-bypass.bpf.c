@@ -32,7 +32,7 @@
  * How many bytes may wait in the receive queue of the peer before a direction leaves the bypass.
  * Redirecting knows no flow control; TCP, which it then goes through, does.
  */
-const volatile __u32 queue_limit_bytes = 16 << 20;
+const volatile __u32 queue_limit_bytes = QUEUE_LIMIT_BYTES;
 
 /* With it, sockets are only noted, for the programs of framing.bpf.h. */
 const volatile bool framing;

@@ -7,6 +7,8 @@
 
 #define PORT_WORDS (65536 / 64)
 
+#define QUEUE_LIMIT_BYTES (16 << 20)
+
 /* With --framing length32: see framing.bpf.h. */
 #define MESSAGE_LIMIT_BYTES 65536
 #define FRAMED_SOCKETS_MAX  1024

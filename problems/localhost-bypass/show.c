@@ -41,6 +41,17 @@ static int count_live(const char *dir, __u64 *live)
 	return 0;
 }
 
+/* The programs of the other way are not loaded. */
+static bool is_framing(const char *dir)
+{
+	int fd;
+
+	if (hp_pin_open(dir, "forward_message", &fd))
+		return false;
+	close(fd);
+	return true;
+}
+
 int show_status(const struct hp_attachment *attachment, json_t *fields)
 {
 	struct settings *settings;
@@ -54,6 +65,8 @@ int show_status(const struct hp_attachment *attachment, json_t *fields)
 			    settings->some_ports ? hp_ports_json(settings->ports)
 						 : json_pack("[s]", "all"));
 	munmap(settings, sizeof(*settings));
+	json_object_set_new(fields, "framing",
+			    json_string(is_framing(attachment->dir) ? "length32" : "none"));
 	err = count_live(attachment->dir, &live);
 	if (!err)
 		json_object_set_new(fields, "live", json_integer(live));

@@ -1,0 +1,465 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# localhost-bypass: what a person types and what comes of it. What applications notice is in
+# scenarios.bats, real programs are in programs.bats. `scripts/test localhost-bypass` runs all of them.
+
+load ../../tests/helpers
+
+tool=$root/problems/localhost-bypass/localhost-bypass
+object=$root/problems/localhost-bypass/localhost-bypass.bpf.o
+ours='follow_connecti|redirect_to_pee|refuse_options|find_message|forward_message|sockets|ends|directions|members'
+
+setup() {
+	umount /sys/fs/bpf
+	mount -t bpf bpf /sys/fs/bpf
+	ip link set lo up
+	enter_cgroup
+	cgroup=$own/test
+	mkdir "$cgroup"
+	before=$(everything)
+}
+
+teardown() {
+	"$tool" unload -a --ignore-missing
+	"$tool" clean
+	leave_cgroup
+}
+
+cgroups() { find "$own" -maxdepth 1 -name 'localhost-bypass-*'; }
+
+# within COMMAND...: runs it in the cgroup.
+within() { (echo $BASHPID >"$cgroup/cgroup.procs" && exec "$@"); }
+
+# nothing_remains: neither of the tool's nor of its cgroups.
+nothing_remains() {
+	wait_for eval '[[ -z $(cgroups) ]]'
+	nothing_left "$before"
+}
+
+# status_of FIELD, stats_of GROUP NAME: of the first attachment.
+status_of() { "$tool" status -j | json "d['attachments'][0]['$1']"; }
+stats_of() { "$tool" stats -j | json "d['attachments'][0]['$1']['$2']"; }
+
+# transfer [OPTIONS]: see tests/bypass/transfer.
+transfer() { "$root/tests/bypass/transfer" "$@"; }
+
+# build_variant SED: the same tool with its kernel side changed by SED; sets variant to the loader.
+build_variant() {
+	mkdir -p "$BATS_TEST_TMPDIR/problems"
+	cp -r "$root/common" "$root/scripts" "$BATS_TEST_TMPDIR"
+	cp -r "$root/problems/localhost-bypass" "$BATS_TEST_TMPDIR/problems"
+	variant=$BATS_TEST_TMPDIR/problems/localhost-bypass/localhost-bypass
+	sed -i "$1" "$variant.bpf.c"
+	run cmp "$variant.bpf.c" "$root/problems/localhost-bypass/localhost-bypass.bpf.c"
+	assert_failure 1
+	make -s -C "${variant%/*}" localhost-bypass >&2
+}
+
+# --- effect, and what is left alone ---
+
+@test "localhost-bypass: what local processes send arrives, and does not pass lo, over IPv4 and IPv6" {
+	local addresses
+	"$tool" load -g "$cgroup"
+	for addresses in '127.0.0.1' '127.0.0.5 --to 127.0.0.1' '::1' '127.0.0.1 --mapped client' \
+		'127.0.0.1 --mapped server' '127.0.0.1 --mapped both'; do
+		# shellcheck disable=SC2086 # words
+		run within "$root/tests/bypass/transfer" --from $addresses --bytes 1000000
+		assert_success
+		assert_output "1000000 bytes there, 1000000 bytes back, less than 20000 on lo"
+	done
+	assert_equal "$(stats_of connections bypassed)" 6
+	assert_equal "$(stats_of directions bypassed)" 12
+	[[ $("$tool" stats -j | json "d['attachments'][0]['sent']['redirected']['bytes']") -ge 12000000 ]]
+	"$tool" unload -g "$cgroup"
+	nothing_remains
+}
+
+@test "localhost-bypass: a host's own address to itself is local, too" {
+	ip address add 10.9.0.1/32 dev lo
+	ip address add fd00:9::1/128 dev lo nodad
+	"$tool" load -g "$cgroup"
+	run within "$root/tests/bypass/transfer" --from 10.9.0.1 --bytes 1000000
+	assert_output "1000000 bytes there, 1000000 bytes back, less than 20000 on lo"
+	run within "$root/tests/bypass/transfer" --from fd00:9::1 --bytes 1000000
+	assert_output "1000000 bytes there, 1000000 bytes back, less than 20000 on lo"
+	# From one to another is not, though it does not leave the host either.
+	run within "$root/tests/bypass/transfer" --from 127.0.0.1 --to 10.9.0.1 --bytes 1000000
+	assert_output "1000000 bytes there, 1000000 bytes back, all of it on lo"
+	assert_equal "$(stats_of connections bypassed)" 2
+	assert_equal "$(stats_of sockets not_local)" 2
+	ip address flush dev lo scope global
+}
+
+@test "localhost-bypass: only processes of the cgroup, at both ends" {
+	local place
+	"$tool" load -g "$cgroup"
+	run transfer --from 127.0.0.1 --bytes 100000
+	assert_output "100000 bytes there, 100000 bytes back, all of it on lo"
+	assert_equal "$(stats_of connections local)" 0
+	for place in client server; do
+		run transfer --from 127.0.0.1 --bytes 100000 --cgroup "$cgroup" --only $place
+		assert_output "100000 bytes there, 100000 bytes back, all of it on lo"
+	done
+	assert_equal "$(stats_of sockets taken)" 2
+	assert_equal "$(stats_of directions no_peer)" 2
+	assert_equal "$(stats_of connections bypassed)" 0
+}
+
+@test "localhost-bypass: with -p only connections to these ports, and loading again changes them" {
+	run "$tool" load -g "$cgroup" -p 7001 -p 7003-7005
+	assert_success
+	assert_output "$cgroup: attached, for TCP to port 7001, 7003-7005"
+	run within "$root/tests/bypass/transfer" --from 127.0.0.1 --bytes 100000 --port 7004
+	assert_output "100000 bytes there, 100000 bytes back, less than 20000 on lo"
+	run within "$root/tests/bypass/transfer" --from 127.0.0.1 --bytes 100000 --port 7002
+	assert_output "100000 bytes there, 100000 bytes back, all of it on lo"
+	# The client's port is not what is meant.
+	run within "$root/tests/bypass/transfer" --from 127.0.0.1 --bytes 100000 --port 7002 --client-port 7001
+	assert_output "100000 bytes there, 100000 bytes back, all of it on lo"
+	assert_equal "$(stats_of sockets other_port)" 4
+	assert_equal "$(status_of ports)" "['7001', '7003-7005']"
+
+	run "$tool" load -g "$cgroup" -p 7002
+	assert_output "$cgroup: ports changed, for TCP to port 7002"
+	run within "$root/tests/bypass/transfer" --from 127.0.0.1 --bytes 100000 --port 7002
+	assert_output "100000 bytes there, 100000 bytes back, less than 20000 on lo"
+	run "$tool" load -g "$cgroup" -p 7002
+	assert_success
+	assert_output "$cgroup: nothing to do, for TCP to port 7002"
+	run "$tool" load -g "$cgroup"
+	assert_output "$cgroup: ports changed, for TCP to any port"
+	assert_equal "$(status_of ports)" "['all']"
+}
+
+@test "localhost-bypass: connections that were there before are left alone, those that are there at the end finish" {
+	local out=$BATS_TEST_TMPDIR/out
+	within "$root/tests/bypass/transfer" --from 127.0.0.1 --bytes 4000000 --pause 1 >"$out.before" 3>&- &
+	sleep 0.3
+	"$tool" load -g "$cgroup"
+	wait $!
+	assert_equal "$(cat "$out.before")" "4000000 bytes there, 4000000 bytes back, all of it on lo"
+
+	within "$root/tests/bypass/transfer" --from 127.0.0.1 --bytes 4000000 --pause 1 >"$out.after" 3>&- &
+	wait_for eval '[[ $(status_of live) == 1 ]]'
+	"$tool" unload -g "$cgroup"
+	wait $!
+	assert_equal "$(cat "$out.after")" "4000000 bytes there, 4000000 bytes back, some of it on lo"
+	nothing_remains
+}
+
+# --- the loader's contract ---
+
+@test "localhost-bypass: an identical load changes nothing, unload leaves nothing, status tells" {
+	"$tool" load -g "$cgroup"
+	local id
+	id=$(status_of program_id)
+	run "$tool" load -g "$cgroup"
+	assert_success
+	assert_output "$cgroup: nothing to do, for TCP to any port"
+	assert_equal "$(status_of program_id)" "$id"
+	assert_equal "$(status_of mode) $(status_of state) $(status_of cgroup)" "cgroup attached $cgroup"
+	assert_equal "$(status_of cgroup_id)" "$(stat -c %i "$cgroup")"
+	assert_equal "$(status_of live)" 0
+	run "$tool" stats -g "$cgroup"
+	assert_success
+	assert_line --index 0 "$cgroup (cgroup, program $id)"
+
+	run "$tool" unload -g "$cgroup"
+	assert_success
+	assert_output "$cgroup: detached"
+	run "$tool" unload -g "$cgroup"
+	assert_failure 4
+	assert_output "localhost-bypass: nothing of ours is loaded on $cgroup"
+	run "$tool" status
+	assert_failure 4
+	nothing_remains
+}
+
+@test "localhost-bypass: a dry run attaches nothing" {
+	run "$tool" load -n -g "$cgroup" -p 80
+	assert_success
+	assert_output "$cgroup: would attach, for TCP to port 80"
+	nothing_remains
+}
+
+@test "localhost-bypass: several cgroups, all or none, by whatever path" {
+	mkdir "$own/other"
+	run "$tool" load -g "$cgroup" -g "$own/./other/"
+	assert_success
+	assert_output "$cgroup: attached, for TCP to any port
+$own/other: attached, for TCP to any port"
+	run "$tool" load -g "$cgroup" -g "$own/other/../test"
+	assert_failure 1
+	assert_output --partial "is named twice"
+	"$tool" unload -a
+	nothing_remains
+
+	load_others "$own/other" alone
+	run "$tool" load -g "$cgroup" -g "$own/other"
+	assert_failure 3
+	assert_line "localhost-bypass: $cgroup is detached again: all places or none"
+	run "$tool" status
+	assert_failure 4
+}
+
+# load_others CGROUP alone|multi: somebody else's sockops program there.
+load_others() {
+	bpftool prog load "$root/tests/bypass/others.bpf.o" /sys/fs/bpf/others type sockops
+	if [[ $2 == multi ]]; then
+		bpftool cgroup attach "$1" sock_ops pinned /sys/fs/bpf/others multi
+	else
+		bpftool cgroup attach "$1" sock_ops pinned /sys/fs/bpf/others
+	fi
+}
+
+@test "localhost-bypass: beside somebody else's program, or exit 3 where that wants to be alone" {
+	load_others "$cgroup" multi
+	run "$tool" load -g "$cgroup"
+	assert_success
+	run within "$root/tests/bypass/transfer" --from 127.0.0.1 --bytes 100000
+	assert_output "100000 bytes there, 100000 bytes back, less than 20000 on lo"
+	"$tool" unload -g "$cgroup"
+	bpftool cgroup show "$cgroup" | grep -q others
+	bpftool cgroup detach "$cgroup" sock_ops pinned /sys/fs/bpf/others
+
+	bpftool cgroup attach "$cgroup" sock_ops pinned /sys/fs/bpf/others
+	run "$tool" load -g "$cgroup"
+	assert_failure 3
+	assert_output --regexp "^localhost-bypass: $cgroup carries somebody else's program others \(id [0-9]+\), left as it is"
+	bpftool cgroup show "$cgroup" | grep -q others
+	mkdir "$cgroup/below"
+	run "$tool" load -g "$cgroup/below"
+	assert_failure 3
+	assert_output --regexp "^localhost-bypass: $cgroup carries somebody else's program others"
+	rmdir "$cgroup/below"
+	bpftool cgroup detach "$cgroup" sock_ops pinned /sys/fs/bpf/others
+	rm /sys/fs/bpf/others
+	nothing_remains
+}
+
+@test "localhost-bypass: a killed loader leaves a bypass that works, and the next load takes it over" {
+	"$tool" run -g "$cgroup" >/dev/null 3>&- &
+	wait_for "$tool" status
+	kill -9 $!
+	local id
+	id=$(status_of program_id)
+	run within "$root/tests/bypass/transfer" --from 127.0.0.1 --bytes 100000
+	assert_output "100000 bytes there, 100000 bytes back, less than 20000 on lo"
+	wait_for eval '[[ $(status_of runner) == dead ]]'
+	run "$tool" load -g "$cgroup"
+	assert_success
+	assert_equal "$(status_of program_id) $(status_of runner)" "$id none"
+	assert_equal "$(stats_of connections bypassed)" 1
+	run "$tool" clean
+	assert_output "nothing to clean"
+}
+
+@test "localhost-bypass: run detaches on a signal, and clean what a killed run has left" {
+	"$tool" run -g "$cgroup" >"$BATS_TEST_TMPDIR/out" 3>&- &
+	wait_for "$tool" status
+	kill -INT $!
+	wait $!
+	assert_equal "$(tail -n 1 "$BATS_TEST_TMPDIR/out")" "$cgroup: detached"
+	nothing_remains
+	"$tool" run -g "$cgroup" >/dev/null 3>&- &
+	wait_for "$tool" status
+	kill -9 $!
+	wait_for eval '[[ $(status_of runner) == dead ]]'
+	run "$tool" clean
+	assert_output "$cgroup: its \`run\` was killed: detached"
+	nothing_remains
+}
+
+@test "localhost-bypass: another version takes over with --replace, and connections in flight finish" {
+	local out=$BATS_TEST_TMPDIR/out id
+	build_variant 's/queue_limit_bytes = QUEUE_LIMIT_BYTES;/queue_limit_bytes = QUEUE_LIMIT_BYTES; int other;/; s/case BPF_SOCK_OPS_STATE_CB:/&\n\t\tother++;/'
+	"$tool" load -g "$cgroup"
+	within "$root/tests/bypass/transfer" --from 127.0.0.1 --bytes 4000000 --pause 1 >"$out" 3>&- &
+	wait_for eval '[[ $(status_of live) == 1 ]]'
+	run "$variant" load -g "$cgroup"
+	assert_failure 3
+	assert_output --partial "add --replace"
+	id=$(status_of program_id)
+	run "$variant" load -g "$cgroup" --replace
+	assert_success
+	assert_output "$cgroup: program replaced, for TCP to any port"
+	[[ $(status_of program_id) != "$id" ]]
+	# Of both hooks.
+	assert_equal "$(bpftool -j cgroup show "$cgroup" | json 'len(d)')" 2
+	wait $!
+	assert_equal "$(cat "$out")" "4000000 bytes there, 4000000 bytes back, less than 20000 on lo"
+	run within "$root/tests/bypass/transfer" --from 127.0.0.1 --bytes 100000
+	assert_output "100000 bytes there, 100000 bytes back, less than 20000 on lo"
+	assert_equal "$(stats_of connections bypassed)" 1
+	"$tool" unload -a
+	nothing_remains
+}
+
+@test "localhost-bypass: other framing is another version, and is taken over with --replace" {
+	"$tool" load -g "$cgroup"
+	run "$tool" load -g "$cgroup" --framing length32
+	assert_failure 3
+	run "$tool" load -g "$cgroup" --framing length32 --replace
+	assert_success
+	assert_equal "$(status_of framing)" length32
+	run "$tool" load -g "$cgroup" --replace
+	assert_success
+	assert_equal "$(status_of framing)" none
+	"$tool" unload -a
+	nothing_remains
+}
+
+@test "localhost-bypass: a cgroup that is removed takes the attachment with it" {
+	"$tool" load -g "$cgroup"
+	rmdir "$cgroup"
+	wait_for eval '[[ $(status_of state) == stale ]]'
+	mkdir "$cgroup"
+	run "$tool" load -g "$cgroup"
+	assert_success
+	assert_equal "$(status_of state)" attached
+	"$tool" unload -a
+	nothing_remains
+}
+
+@test "localhost-bypass: the object works with bpftool alone" {
+	local pins=/sys/fs/bpf/stock
+	bpftool prog loadall "$object" $pins pinmaps $pins
+	bpftool prog attach pinned $pins/redirect_to_peer sk_msg_verdict pinned $pins/sockets ||
+		bpftool prog attach pinned $pins/redirect_to_peer msg_verdict pinned $pins/sockets
+	bpftool cgroup attach "$cgroup" sock_ops pinned $pins/follow_connections
+	bpftool cgroup attach "$cgroup" setsockopt pinned $pins/refuse_options
+	run within "$root/tests/bypass/transfer" --from 127.0.0.1 --bytes 100000
+	assert_output "100000 bytes there, 100000 bytes back, less than 20000 on lo"
+	bpftool cgroup detach "$cgroup" sock_ops pinned $pins/follow_connections
+	bpftool cgroup detach "$cgroup" setsockopt pinned $pins/refuse_options
+	rm -r $pins
+	nothing_remains
+}
+
+# --- exec ---
+
+@test "localhost-bypass: exec runs a command with the bypass on, and nothing remains" {
+	run "$tool" exec -- "$root/tests/bypass/transfer" --from ::1 --bytes 100000
+	assert_success
+	assert_output "100000 bytes there, 100000 bytes back, less than 20000 on lo"
+	run "$tool" exec -p 7001 -- "$root/tests/bypass/transfer" --from ::1 --bytes 100000 --port 7002
+	assert_output "100000 bytes there, 100000 bytes back, all of it on lo"
+	run "$tool" exec sh -c 'echo "$HOOKPOINT_PINS"; ls "$HOOKPOINT_PINS/link" && echo -n' -p
+	assert_success
+	nothing_remains
+}
+
+@test "localhost-bypass: exec returns what the command returns" {
+	run "$tool" exec -- sh -c 'exit 7'
+	assert_failure 7
+	refute_output
+	run "$tool" exec -- sh -c 'kill -TERM $$'
+	assert_failure 143
+	run -127 "$tool" exec -- "$BATS_TEST_TMPDIR/missing"
+	assert_output "localhost-bypass: cannot run $BATS_TEST_TMPDIR/missing: No such file or directory"
+	run "$tool" exec -- /etc/passwd
+	assert_failure 126
+	assert_output "localhost-bypass: cannot run /etc/passwd: Permission denied"
+	run "$tool" exec
+	assert_failure 1
+	assert_output --partial "which command?"
+	nothing_remains
+}
+
+@test "localhost-bypass: exec hands signals on, and detaches when the command has ended" {
+	"$tool" exec -- sh -c 'trap "exit 5" TERM; while :; do sleep 0.1; done' 3>&- &
+	wait_for "$tool" status
+	sleep 0.3 # for the trap
+	kill -TERM $!
+	local status=0
+	wait $! || status=$?
+	assert_equal $status 5
+	nothing_remains
+}
+
+@test "localhost-bypass: what a command leaves running goes on where exec was started" {
+	local out=$BATS_TEST_TMPDIR/out
+	# shellcheck disable=SC2016 # the inner shell's
+	"$tool" exec -- sh -c '"$@" >"$0" 2>&1 & sleep 0.5' "$out" "$root/tests/bypass/transfer" \
+		--from 127.0.0.1 --bytes 4000000 --pause 1
+	nothing_remains
+	wait_for grep -q bytes "$out"
+	assert_equal "$(cat "$out")" "4000000 bytes there, 4000000 bytes back, some of it on lo"
+}
+
+@test "localhost-bypass: clean removes what a killed exec has left, its cgroup included" {
+	"$tool" exec -- sleep 2 3>&- &
+	wait_for "$tool" status
+	kill -9 $!
+	wait_for eval '[[ $(status_of runner) == dead ]]'
+	sleep 2
+	run "$tool" clean
+	assert_success
+	nothing_remains
+}
+
+# --- bad input ---
+
+@test "localhost-bypass: what is wrong is said in one line, and nothing is attached" {
+	local mount
+	mount=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
+	while IFS='|' read -r exit words message; do
+		# shellcheck disable=SC2086 # words
+		run "$tool" $words
+		assert_failure "$exit"
+		assert_output "localhost-bypass${message/MOUNT/$mount}"
+	done <<-EOF
+		1|load -g /tmp|: '/tmp' is not a directory of cgroup v2, which is mounted at MOUNT
+		1|load -g $cgroup/cgroup.procs|: '$cgroup/cgroup.procs' is not a directory of cgroup v2, which is mounted at MOUNT
+		1|load -g $cgroup/none|: no cgroup '$cgroup/none': No such file or directory; cgroup v2 is mounted at MOUNT
+		1|load|: which cgroup? -g CGROUP (see \`localhost-bypass help\`)
+		1|unload|: unload needs either -g CGROUP or -a (see \`localhost-bypass help\`)
+		1|load -i lo| load: invalid option -- 'i'
+		1|load -g $cgroup -p 0|: bad port '0': a port is a number from 1 to 65535, a range is FIRST-LAST (see \`localhost-bypass help\`)
+		1|load -g $cgroup -p 80-70|: bad port '80-70': the range is empty: it ends before it starts (see \`localhost-bypass help\`)
+		1|exec -p x -- true|: bad port 'x': a port is a number from 1 to 65535, a range is FIRST-LAST (see \`localhost-bypass help\`)
+		1|load -g $cgroup --framing lines|: bad framing 'lines': none or length32 (see \`localhost-bypass help\`)
+	EOF
+	nothing_remains
+}
+
+@test "localhost-bypass: without cgroup v2, or BPF's file system, or the kernel's types, it says what is missing" {
+	run unshare --mount sh -c "umount -l '${cgroup%%/cgroup*}/cgroup' 2>/dev/null
+		while mount=\$(awk '\$3 == \"cgroup2\" { print \$2; exit }' /proc/self/mounts); [ \"\$mount\" ]; do
+			umount -l \"\$mount\"
+		done
+		'$tool' load -g /tmp; echo \$?; '$tool' exec -- true; echo \$?"
+	assert_line "localhost-bypass: '/tmp' is no cgroup: no cgroup v2 file system is mounted; \`mount -t cgroup2 cgroup2 /sys/fs/cgroup\` does that"
+	assert_line --index 1 1
+	assert_line --index 3 2
+	run without_bpffs "$tool" load -g "$cgroup"
+	assert_failure 2
+	assert_output --partial "no BPF file system"
+	run unshare --mount sh -c "mount -t tmpfs tmpfs /sys/kernel/btf && '$tool' load -g '$cgroup'"
+	assert_failure 5
+	assert_output --partial "lacks what the program needs: its own types in BTF"
+	nothing_remains
+}
+
+# --- limits ---
+
+@test "localhost-bypass: what has no room in the map goes through the stack, and is counted" {
+	build_variant 's/#define SOCKETS_MAX 65536/#define SOCKETS_MAX 1/'
+	"$variant" load -g "$cgroup"
+	run within "$root/tests/bypass/transfer" --from 127.0.0.1 --bytes 100000
+	assert_output "100000 bytes there, 100000 bytes back, all of it on lo"
+	assert_equal "$(stats_of sockets taken) $(stats_of sockets failed_inserts)" "1 1"
+	"$variant" unload -g "$cgroup"
+	nothing_remains
+}
+
+@test "localhost-bypass: a reader that doesn't read stops the sender, who then uses the stack for good" {
+	"$tool" load -g "$cgroup"
+	run within "$root/tests/bypass/idle-reader"
+	assert_success
+	# The bypass's 16 MiB, and what TCP takes besides.
+	[[ $output -gt $((16 << 20)) && $output -lt $((32 << 20)) ]]
+	assert_equal "$(stats_of left queue_full)" 1
+	[[ $("$tool" stats -j | json "d['attachments'][0]['sent']['passed']['bytes']") -gt 1000000 ]]
+}
