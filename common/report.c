@@ -14,7 +14,7 @@ static void print_value(json_t *value)
 {
 	const char *key;
 	json_t *element;
-	size_t i;
+	size_t i = 0;
 
 	switch (json_typeof(value)) {
 	case JSON_STRING:
@@ -41,9 +41,8 @@ static void print_value(json_t *value)
 		break;
 	case JSON_OBJECT:
 		json_object_foreach(value, key, element) {
-			printf("%s ", key);
+			printf("%s%s ", i++ ? ", " : "", key);
 			print_value(element);
-			putchar(' ');
 		}
 		break;
 	default:

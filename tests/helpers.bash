@@ -107,21 +107,3 @@ listens() { [[ -n $("$1" ss -H -ln --"$2" "sport = :$3") ]]; }
 # json FILTER: what the jq-like PATH leads to in the JSON on standard input; python3 is there anyway.
 #   json 'd["attachments"][0]["mode"]'
 json() { python3 -c "import json, sys; d = json.load(sys.stdin); print($1)"; }
-
-# enter_cgroup: for setup. Moves the test into a cgroup (v2) of its own, whose directory is then in $own;
-# leave_cgroup, for teardown, takes it back, ends what is left in there, and removes that.
-enter_cgroup() {
-	local mount path
-	mount=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
-	path=$(sed -n 's/^0:://p' /proc/self/cgroup)
-	own=$(mktemp -d "$mount${path%/}/hookpoint-test-XXXXXX")
-	echo $BASHPID >"$own/cgroup.procs"
-}
-leave_cgroup() {
-	local directory
-	echo $BASHPID >"$own/../cgroup.procs"
-	find "$own" -name cgroup.procs -exec cat {} + | xargs -r kill -9
-	while read -r directory; do
-		wait_for rmdir "$directory"
-	done < <(find "$own" -depth -type d)
-}

@@ -87,7 +87,7 @@ build_variant() {
 	run within "$root/tests/bypass/transfer" --from 127.0.0.1 --to 10.9.0.1 --bytes 1000000
 	assert_output "1000000 bytes there, 1000000 bytes back, all of it on lo"
 	assert_equal "$(stats_of connections bypassed)" 2
-	assert_equal "$(stats_of sockets not_local)" 2
+	assert_equal "$(stats_of left_alone not_local)" 2
 	ip address flush dev lo scope global
 }
 
@@ -117,7 +117,7 @@ build_variant() {
 	# The client's port is not what is meant.
 	run within "$root/tests/bypass/transfer" --from 127.0.0.1 --bytes 100000 --port 7002 --client-port 7001
 	assert_output "100000 bytes there, 100000 bytes back, all of it on lo"
-	assert_equal "$(stats_of sockets other_port)" 4
+	assert_equal "$(stats_of left_alone other_port)" 4
 	assert_equal "$(status_of ports)" "['7001', '7003-7005']"
 
 	run "$tool" load -g "$cgroup" -p 7002
@@ -449,7 +449,7 @@ load_others() {
 	"$variant" load -g "$cgroup"
 	run within "$root/tests/bypass/transfer" --from 127.0.0.1 --bytes 100000
 	assert_output "100000 bytes there, 100000 bytes back, all of it on lo"
-	assert_equal "$(stats_of sockets taken) $(stats_of sockets failed_inserts)" "1 1"
+	assert_equal "$(stats_of sockets taken) $(stats_of left_alone failed_inserts)" "1 1"
 	"$variant" unload -g "$cgroup"
 	nothing_remains
 }
@@ -460,6 +460,6 @@ load_others() {
 	assert_success
 	# The bypass's 16 MiB, and what TCP takes besides.
 	[[ $output -gt $((16 << 20)) && $output -lt $((32 << 20)) ]]
-	assert_equal "$(stats_of left queue_full)" 1
+	assert_equal "$(stats_of left_bypass queue_full)" 1
 	[[ $("$tool" stats -j | json "d['attachments'][0]['sent']['passed']['bytes']") -gt 1000000 ]]
 }

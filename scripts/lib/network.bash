@@ -75,3 +75,21 @@ wait_for() {
 	echo "waited 5 s in vain for: $*" >&2
 	return 1
 }
+
+# enter_cgroup: moves this shell into a cgroup (v2) of its own, whose directory is then in $own; leave_cgroup
+# takes it back, ends what is left in there, and removes that.
+enter_cgroup() {
+	local mount path
+	mount=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
+	path=$(sed -n 's/^0:://p' /proc/self/cgroup)
+	own=$(mktemp -d "$mount${path%/}/hookpoint-XXXXXX")
+	echo $BASHPID >"$own/cgroup.procs"
+}
+leave_cgroup() {
+	local directory
+	echo $BASHPID >"$own/../cgroup.procs"
+	find "$own" -name cgroup.procs -exec cat {} + | xargs -r kill -9
+	while read -r directory; do
+		wait_for rmdir "$directory"
+	done < <(find "$own" -depth -type d)
+}
