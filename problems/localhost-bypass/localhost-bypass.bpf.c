@@ -88,7 +88,12 @@ struct {
  * What of the kernel's own structures is read here. The offsets are not these but the running
  * kernel's: libbpf looks them up in its BTF.
  */
+struct proto {
+	unsigned long *memory_pressure;
+} __attribute__((preserve_access_index));
+
 struct sock_common {
+	struct proto *skc_prot;
 	unsigned long skc_flags;
 } __attribute__((preserve_access_index));
 
@@ -355,13 +360,25 @@ static __u32 queued_at_peer(const struct direction *direction)
 	return bytes;
 }
 
+/* Does TCP have to save memory, on the whole machine? Then redirecting is about to fail. */
+static bool is_memory_short(const struct tcp_sock *tcp)
+{
+	const struct proto *proto = tcp->inet_conn.icsk_inet.sk.__sk_common.skc_prot;
+	unsigned long since = 0;
+
+	bpf_probe_read_kernel(&since, sizeof(since), proto->memory_pressure);
+	return since;
+}
+
 /* Must the direction leave the bypass? Returns why, or EVENTS. */
-static __u32 find_reason_to_leave(const struct direction *direction)
+static __u32 find_reason_to_leave(const struct direction *direction, const struct tcp_sock *tcp)
 {
 	if (settings.closing)
 		return EVENT_LEFT_CLOSING;
 	if (queued_at_peer(direction) > queue_limit_bytes)
 		return EVENT_LEFT_QUEUE_FULL;
+	if (is_memory_short(tcp))
+		return EVENT_LEFT_NO_MEMORY;
 	return EVENTS;
 }
 
@@ -381,9 +398,9 @@ static void measure(__u32 way, __u32 bytes)
  * what was redirected to it, and then what came through the stack. For the same reason there is no
  * way back: what was redirected would overtake what is still in the stack.
  */
-static bool redirect(struct sk_msg_md *msg, struct direction *direction)
+static bool redirect(struct sk_msg_md *msg, struct direction *direction, const struct tcp_sock *tcp)
 {
-	__u32 reason = find_reason_to_leave(direction);
+	__u32 reason = find_reason_to_leave(direction, tcp);
 
 	if (reason == EVENTS) {
 		if (bpf_msg_redirect_hash(msg, &sockets, &direction->peer, BPF_F_INGRESS) ==
@@ -415,7 +432,7 @@ int redirect_to_peer(struct sk_msg_md *msg)
 	/* After shutdown() or a reset it is the stack that knows what to answer. */
 	if (direction->path == PATH_BYPASS &&
 	    (sk->state == BPF_TCP_ESTABLISHED || sk->state == BPF_TCP_CLOSE_WAIT) &&
-	    redirect(msg, direction))
+	    redirect(msg, direction, tcp))
 		measure(WAY_REDIRECTED, msg->size);
 	else
 		measure(WAY_PASSED, msg->size);

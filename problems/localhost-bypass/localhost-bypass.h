@@ -68,6 +68,7 @@ enum event {
 	EVENT_DIRECTION_NO_PEER,     /* through the stack: the peer was not in the map */
 	EVENT_DIRECTION_SENT_BEFORE, /* through the stack: bytes of it went there already */
 	EVENT_LEFT_QUEUE_FULL,	     /* left the bypass: the reader was too far behind */
+	EVENT_LEFT_NO_MEMORY,	     /* left the bypass: TCP is short of memory */
 	EVENT_LEFT_PEER_GONE,	     /* left the bypass: the peer's socket is closed */
 	EVENT_LEFT_CLOSING,	     /* left the bypass: it was unloaded */
 	EVENTS

@@ -119,6 +119,7 @@ int show_stats(const struct hp_attachment *attachment, json_t *fields)
 		[EVENT_DIRECTION_NO_PEER] = { "directions", "no_peer" },
 		[EVENT_DIRECTION_SENT_BEFORE] = { "directions", "sent_before" },
 		[EVENT_LEFT_QUEUE_FULL] = { "left_bypass", "queue_full" },
+		[EVENT_LEFT_NO_MEMORY] = { "left_bypass", "no_memory" },
 		[EVENT_LEFT_PEER_GONE] = { "left_bypass", "peer_gone" },
 		[EVENT_LEFT_CLOSING] = { "left_bypass", "unloaded" },
 	};
