@@ -209,7 +209,7 @@ int hp_attachment_detach(const char *dir, hp_forget forget)
 		forget(dir, atoi(ifindex));
 	hp_read_note(dir, HP_MADE_NOTE, cgroup, sizeof(cgroup));
 	if (*cgroup)
-		rmdir(cgroup); /* unless something still runs in it */
+		hp_cgroup_remove(cgroup);
 	return hp_pin_remove(dir);
 }
 

@@ -61,3 +61,49 @@ int hp_cgroup_attach(const char *path, int prog_fd, enum bpf_attach_type type, i
 	*link_fd = fd;
 	return 0;
 }
+
+int hp_cgroup_enter(const char *cgroup, long pid)
+{
+	char text[24];
+	hp_path path;
+	int fd, err = 0;
+
+	hp_join(path, cgroup, "cgroup.procs");
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	snprintf(text, sizeof(text), "%ld", pid);
+	if (write(fd, text, strlen(text)) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+/* Moves what runs in the cgroup to the one above. */
+static void empty(const char *cgroup)
+{
+	hp_path path, above;
+	FILE *processes;
+	long pid;
+
+	snprintf(above, sizeof(above), "%s", cgroup);
+	*strrchr(above, '/') = '\0';
+	hp_join(path, cgroup, "cgroup.procs");
+	processes = fopen(path, "re");
+	if (!processes)
+		return;
+	while (fscanf(processes, "%ld", &pid) == 1)
+		hp_cgroup_enter(above, pid);
+	fclose(processes);
+}
+
+int hp_cgroup_remove(const char *cgroup)
+{
+	for (int tries = 0; rmdir(cgroup); tries++) {
+		if (errno != EBUSY || tries == 100)
+			return -errno;
+		empty(cgroup);
+		usleep(10000); /* a process that has ended may still be counted */
+	}
+	return 0;
+}

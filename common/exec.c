@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* exec: a command in a cgroup of its own, to which the tool is attached as long as it runs. */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,47 +40,11 @@ static int find_own(hp_path path)
 	return err;
 }
 
-/* Moves the process PID (0: this one) to a cgroup. */
-static int move_to(const char *cgroup, long pid)
-{
-	char text[24];
-	hp_path path;
-	int fd, err = 0;
-
-	hp_join(path, cgroup, "cgroup.procs");
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	snprintf(text, sizeof(text), "%ld", pid);
-	if (write(fd, text, strlen(text)) < 0)
-		err = -errno;
-	close(fd);
-	return err;
-}
-
-/* What the command left running goes on where we are, and the cgroup goes. */
-static void remove_cgroup(const char *cgroup, const char *own)
-{
-	hp_path path;
-	FILE *processes;
-	long pid;
-
-	hp_join(path, cgroup, "cgroup.procs");
-	for (int tries = 0; rmdir(cgroup) && errno == EBUSY && tries < 100; tries++) {
-		processes = fopen(path, "re");
-		while (processes && fscanf(processes, "%ld", &pid) == 1)
-			move_to(own, pid);
-		if (processes)
-			fclose(processes);
-		usleep(10000); /* one that has ended may still be counted */
-	}
-	if (!access(cgroup, F_OK))
-		hp_error("cannot remove %s: %s", cgroup, strerror(errno));
-}
-
-static int make_cgroup(const struct hp_tool *tool, hp_path own, hp_path cgroup)
+/* Below the one that we are in. */
+static int make_cgroup(const struct hp_tool *tool, hp_path cgroup)
 {
 	char name[NAME_MAX];
+	hp_path own;
 	int err = find_own(own);
 
 	if (err == -ENODEV) {
@@ -101,7 +64,7 @@ static int make_cgroup(const struct hp_tool *tool, hp_path own, hp_path cgroup)
 /* In the child. A command that wants to use the pins finds them by a variable. */
 static void become(char **command, const char *cgroup, const char *pins, const sigset_t *signals)
 {
-	int err = move_to(cgroup, 0);
+	int err = hp_cgroup_enter(cgroup, 0);
 
 	if (err)
 		_exit(hp_fail(err, "enter the cgroup %s", cgroup));
@@ -146,9 +109,9 @@ int hp_exec(const struct hp_tool *tool, const struct hp_arguments *arguments)
 	struct hp_arguments placed = *arguments;
 	struct hp_places places = {};
 	sigset_t all, before;
-	hp_path own, cgroup;
+	hp_path cgroup;
 	char *name = cgroup;
-	int status;
+	int err, status;
 
 	if (!arguments->command) {
 		hp_usage("which command? %s exec -- COMMAND...", tool->name);
@@ -157,19 +120,21 @@ int hp_exec(const struct hp_tool *tool, const struct hp_arguments *arguments)
 	/* From here to the end, signals wait: whatever comes, what we made is removed. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
-	status = make_cgroup(tool, own, cgroup);
+	status = make_cgroup(tool, cgroup);
 	if (status)
 		return status;
 	placed.names = &name;
 	placed.n_names = 1;
 	status = hp_place(tool, &placed, true, &places);
 	if (!status) {
-		/* If we are killed, who removes the pins is to remove the cgroup too. */
+		/* Who removes the pins removes the cgroup too, even if we are killed. */
 		hp_note(places.requests->dir, HP_MADE_NOTE, cgroup);
 		status = run_in(cgroup, places.requests->dir, arguments->command, &before);
 		hp_detach_all(tool, &places);
 	}
 	hp_places_free(&places);
-	remove_cgroup(cgroup, own);
+	err = hp_cgroup_remove(cgroup); /* unless detaching has done so */
+	if (err && err != -ENOENT)
+		hp_error("cannot remove the cgroup %s: %s", cgroup, strerror(-err));
 	return status;
 }

@@ -89,6 +89,12 @@ int hp_cgroup_attach(const char *path, int prog_fd, enum bpf_attach_type type, i
  */
 int hp_cgroup_find(const char *path, hp_path real, __u64 *id);
 
+/* Moves the process PID (0: this one) to a cgroup. Errors of open(2) and write(2). */
+int hp_cgroup_enter(const char *cgroup, long pid);
+
+/* Removes a cgroup; what still runs in it goes on in the one above. Errors of rmdir(2). */
+int hp_cgroup_remove(const char *cgroup);
+
 /* Where cgroup v2 is mounted, for people: MOUNT. Whether it is. */
 bool hp_cgroup_mount(hp_path mount);
 
