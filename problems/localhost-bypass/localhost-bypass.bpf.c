@@ -235,6 +235,20 @@ static __u32 note_member(struct bpf_sock_ops *ctx)
 	return EVENT_SOCKET_FRAMED;
 }
 
+/*
+ * connect(AF_UNSPEC) parts a socket from its peer, and then it may be connected to another one: of
+ * the connection before, nothing may be left, not even bytes that were not read.
+ */
+static void forget_connection_before(struct bpf_sock *sk)
+{
+	struct direction *direction = bpf_sk_storage_get(&directions, sk, NULL, 0);
+
+	if (!direction)
+		return;
+	bpf_map_delete_elem(&sockets, &direction->self);
+	bpf_sk_storage_delete(&directions, sk);
+}
+
 static void established(struct bpf_sock_ops *ctx, bool active)
 {
 	struct bpf_sock *sk = ctx->sk;
@@ -247,6 +261,7 @@ static void established(struct bpf_sock_ops *ctx, bool active)
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp)
 		return;
+	forget_connection_before(sk);
 	read_end(ctx, &self);
 	if (!framing && !is_local(&self)) {
 		count(EVENT_SOCKET_REMOTE);
@@ -266,7 +281,10 @@ static void established(struct bpf_sock_ops *ctx, bool active)
 	count(obstacle == EVENTS ? take(ctx, &self, tcp, active) : obstacle);
 }
 
-/* The socket is in no state to be sent to any more. The map `sockets` keeps it until close(). */
+/*
+ * The connection is over. The map `sockets` keeps the socket until close(), for bytes that are
+ * still to be read.
+ */
 static void closed(struct bpf_sock_ops *ctx)
 {
 	__u64 cookie = bpf_get_socket_cookie(ctx);
@@ -277,8 +295,10 @@ static void closed(struct bpf_sock_ops *ctx)
 	if (!sk)
 		return;
 	direction = bpf_sk_storage_get(&directions, sk, NULL, 0);
-	if (direction)
-		bpf_map_delete_elem(&ends, &direction->self);
+	if (!direction)
+		return;
+	bpf_map_delete_elem(&ends, &direction->self);
+	direction->path = PATH_STACK;
 }
 
 SEC("sockops")
