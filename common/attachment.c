@@ -86,6 +86,8 @@ int hp_attachment_pin(const char *dir, const struct hp_request *request,
 		return -errno;
 	err = request->cgroup ? hp_note(dir, "cgroup", request->place)
 			      : note_interface(dir, request);
+	if (!err && request->exec)
+		err = hp_note(dir, HP_MADE_NOTE, request->place);
 	if (!err)
 		err = hp_note(dir, "program", bpf_program__name(program));
 	if (!err)

@@ -127,8 +127,6 @@ int hp_exec(const struct hp_tool *tool, const struct hp_arguments *arguments)
 	placed.n_names = 1;
 	status = hp_place(tool, &placed, true, &places);
 	if (!status) {
-		/* Who removes the pins removes the cgroup too, even if we are killed. */
-		hp_note(places.requests->dir, HP_MADE_NOTE, cgroup);
 		status = run_in(cgroup, places.requests->dir, arguments->command, &before);
 		hp_detach_all(tool, &places);
 	}

@@ -358,7 +358,8 @@ struct hp_request {
 	__u64 cgroup;  /* its id; 0: an interface */
 	bool dry_run;
 	bool replace;
-	bool quiet;			  /* standard output belongs to somebody else: `exec` */
+	/* For `exec`: the cgroup goes with the command, and standard output is the command's. */
+	bool exec;
 	const struct hp_attachment *ours; /* what this tool has attached there already, or NULL */
 	hp_path dir;			  /* where its pins are, or are to be */
 	const char *sibling; /* where another one of this tool's has its pins, or NULL */

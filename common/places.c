@@ -109,7 +109,7 @@ static void add_place(struct hp_places *places, const struct hp_arguments *a, co
 	snprintf(request->place, sizeof(request->place), "%s", name);
 	request->ifindex = place.ifindex;
 	request->cgroup = place.cgroup;
-	request->quiet = a->command;
+	request->exec = a->command;
 	request->dry_run = a->dry_run;
 	request->replace = a->replace;
 	places->runners[places->n++] = -1;

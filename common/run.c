@@ -68,7 +68,7 @@ static int detach(const struct hp_tool *tool, const struct hp_request *request, 
 	err = hp_pin_lock(tool->name, &lock);
 	if (!err && !is_still(request->dir, runner)) {
 		close(lock);
-		if (!request->quiet)
+		if (!request->exec)
 			printf("%s: unloaded by somebody else in the meantime\n", request->place);
 		return HP_EXIT_DONE;
 	}
@@ -79,7 +79,7 @@ static int detach(const struct hp_tool *tool, const struct hp_request *request, 
 	if (err)
 		return hp_fail(err, "detach from %s: `%s clean` finishes it", request->place,
 			       tool->name);
-	if (!request->quiet)
+	if (!request->exec)
 		printf("%s: detached\n", request->place);
 	return HP_EXIT_DONE;
 }

@@ -29,38 +29,53 @@
 #define SOCKETS_MAX 65536
 
 /*
- * How many bytes may wait in the receive queue of the peer before a direction leaves the bypass.
- * Redirecting knows no flow control; TCP, which it then goes through, does.
+ * Redirecting knows no flow control. So a direction leaves the bypass when so much waits for the
+ * reader; TCP, which it then goes through, has it. Messages count besides bytes because the kernel
+ * spends about 1 KiB on each, however short. What waits is looked at after so many more.
  */
 const volatile __u32 queue_limit_bytes = QUEUE_LIMIT_BYTES;
+const volatile __u32 queue_limit_messages = QUEUE_LIMIT_MESSAGES;
+#define CHECK_BYTES    65536
+#define CHECK_MESSAGES 64
 
 /* With it, sockets are only noted, for the programs of framing.bpf.h. */
 const volatile bool framing;
 
 struct settings settings SEC(".data.settings");
 
+__u64 last_id; /* see struct meeting */
+
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKHASH);
 	__uint(max_entries, SOCKETS_MAX);
-	__type(key, struct end);
-	__type(value, __u64); /* user space reads socket cookies */
+	__type(key, __u64); /* see struct meeting */
+	__type(value, __u64);
 } sockets SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, SOCKETS_MAX);
-	__type(key, struct end);
-	__type(value, struct end_state);
-} ends SEC(".maps");
+	__type(key, struct connection);
+	__type(value, struct meeting);
+} connections SEC(".maps");
 
 /* What a socket sends. */
 struct direction {
-	struct end self;
-	struct end peer;
+	struct connection connection;
+	__u64 self; /* keys of `sockets` */
+	__u64 peer;
 	__u64 peer_address;
+	bool active;
+	__u8 path;	 /* enum direction_path */
 	__u32 write_seq; /* as the socket was put into the map: nothing sent yet */
-	__u32 path;	 /* enum direction_path */
+	/* What was redirected, and what of it as the queue was last looked at. */
+	__u64 bytes, messages;
+	__u64 checked_bytes, checked_messages;
+	/* So many messages were certainly read; and once so many bytes are, so many messages are.
+	 */
+	__u64 read_messages;
+	__u64 mark_bytes, mark_messages;
 };
 
 struct {
@@ -135,39 +150,43 @@ static void count(__u32 event)
 
 /* ---- a connection is established ------------------------------------------------------------- */
 
-static void read_end(struct bpf_sock_ops *ctx, struct end *end)
+static void read_connection(struct bpf_sock_ops *ctx, bool active, struct connection *c)
 {
 	/* Read whether they are there or not: a choice of context fields is beyond the verifier. */
 	__u32 local_ip4 = ctx->local_ip4, remote_ip4 = ctx->remote_ip4;
+	__u32 *local_ip = active ? c->client_ip : c->server_ip;
+	__u32 *remote_ip = active ? c->server_ip : c->client_ip;
+	__u32 local_port = ctx->local_port, remote_port = bpf_ntohl(ctx->remote_port);
+	__u32 sent = ctx->snd_nxt, received = ctx->rcv_nxt;
 
-	end->netns_cookie = bpf_get_netns_cookie(ctx);
+	c->netns_cookie = bpf_get_netns_cookie(ctx);
 	if (ctx->family == AF_INET) {
-		end->local_ip[2] = end->remote_ip[2] = bpf_htonl(0xffff);
-		end->local_ip[3] = local_ip4;
-		end->remote_ip[3] = remote_ip4;
+		local_ip[2] = remote_ip[2] = bpf_htonl(0xffff);
+		local_ip[3] = local_ip4;
+		remote_ip[3] = remote_ip4;
 	} else {
 		for (int i = 0; i < 4; i++) {
-			end->local_ip[i] = ctx->local_ip6[i];
-			end->remote_ip[i] = ctx->remote_ip6[i];
+			local_ip[i] = ctx->local_ip6[i];
+			remote_ip[i] = ctx->remote_ip6[i];
 		}
 	}
-	end->local_port = ctx->local_port;
-	end->remote_port = bpf_ntohl(ctx->remote_port);
-	end->local_start = ctx->snd_nxt;
-	end->remote_start = ctx->rcv_nxt;
+	c->client_port = active ? local_port : remote_port;
+	c->server_port = active ? remote_port : local_port;
+	c->client_start = active ? sent : received;
+	c->server_start = active ? received : sent;
 }
 
 /* 127.0.0.0/8 to itself, ::1, or any address to itself. */
-static bool is_local(const struct end *end)
+static bool is_local(const struct connection *c)
 {
-	const __u32 *local = end->local_ip, *remote = end->remote_ip;
-	bool ipv4 = !local[0] && !local[1] && local[2] == bpf_htonl(0xffff);
+	const __u32 *client = c->client_ip, *server = c->server_ip;
+	bool ipv4 = !client[0] && !client[1] && client[2] == bpf_htonl(0xffff);
 
-	if (local[0] != remote[0] || local[1] != remote[1] || local[2] != remote[2])
+	if (client[0] != server[0] || client[1] != server[1] || client[2] != server[2])
 		return false;
-	if (ipv4 && (bpf_ntohl(local[3]) >> 24) == 127)
-		return (bpf_ntohl(remote[3]) >> 24) == 127;
-	return local[3] == remote[3];
+	if (ipv4 && (bpf_ntohl(client[3]) >> 24) == 127)
+		return (bpf_ntohl(server[3]) >> 24) == 127;
+	return client[3] == server[3];
 }
 
 /* PORT: the one that the connection was made to. */
@@ -193,33 +212,63 @@ static __u32 find_obstacle(struct bpf_sock_ops *ctx, const struct tcp_sock *tcp)
 	return EVENTS;
 }
 
-static void swap_ends(const struct end *self, struct end *peer)
+/*
+ * Puts a socket into the map of sockets. First what redirect_to_peer() is to know of it: from then
+ * on that may be called.
+ */
+static __u32 take(struct bpf_sock_ops *ctx, struct tcp_sock *tcp, const struct connection *c,
+		  __u64 id, bool active, struct direction **taken)
 {
-	peer->netns_cookie = self->netns_cookie;
-	__builtin_memcpy(peer->local_ip, self->remote_ip, sizeof(peer->local_ip));
-	__builtin_memcpy(peer->remote_ip, self->local_ip, sizeof(peer->remote_ip));
-	peer->local_port = self->remote_port;
-	peer->remote_port = self->local_port;
-	peer->local_start = self->remote_start;
-	peer->remote_start = self->local_start;
-}
-
-/* Puts the socket into the maps. First what redirect_to_peer() needs: then it may be called. */
-static __u32 take(struct bpf_sock_ops *ctx, struct end *self, struct tcp_sock *tcp, bool active)
-{
-	struct end_state state = { .address = (__u64)tcp, .active = active };
+	__u64 self = active ? id : id + 1;
 	struct direction *direction;
 
 	direction = bpf_sk_storage_get(&directions, tcp, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!direction)
 		return EVENT_SOCKET_NO_ROOM;
-	direction->self = *self;
-	swap_ends(self, &direction->peer);
+	direction->connection = *c;
+	direction->self = self;
+	direction->peer = active ? id + 1 : id;
+	direction->active = active;
 	direction->write_seq = tcp->write_seq;
-	if (bpf_sock_hash_update(ctx, &sockets, self, BPF_NOEXIST) ||
-	    bpf_map_update_elem(&ends, self, &state, BPF_NOEXIST))
+	if (bpf_sock_hash_update(ctx, &sockets, &self, BPF_NOEXIST))
 		return EVENT_SOCKET_NO_ROOM;
+	*taken = direction;
+	return EVENT_SOCKET_TAKEN;
+}
+
+/* The end that called connect() is the first to be established. */
+static __u32 take_client(struct bpf_sock_ops *ctx, struct tcp_sock *tcp, const struct connection *c)
+{
+	struct meeting meeting = { .client_address = (__u64)tcp };
+	struct direction *direction;
+	__u32 event;
+
+	meeting.id = __sync_fetch_and_add(&last_id, 2);
+	event = take(ctx, tcp, c, meeting.id, true, &direction);
+	if (event != EVENT_SOCKET_TAKEN)
+		return event;
+	if (bpf_map_update_elem(&connections, c, &meeting, BPF_NOEXIST))
+		return EVENT_SOCKET_NO_ROOM;
+	/* Tell us when it ends. */
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	return EVENT_SOCKET_TAKEN;
+}
+
+/* The end that was connected to. Where the client's isn't taken, it is left alone. */
+static __u32 take_server(struct bpf_sock_ops *ctx, struct tcp_sock *tcp, const struct connection *c)
+{
+	struct meeting *meeting = bpf_map_lookup_elem(&connections, c);
+	struct direction *direction;
+	__u32 event;
+
+	if (!meeting)
+		return EVENT_SOCKET_NO_PEER;
+	event = take(ctx, tcp, c, meeting->id, false, &direction);
+	if (event != EVENT_SOCKET_TAKEN)
+		return event;
+	direction->peer_address = meeting->client_address;
+	/* Last, and for other CPUs too: now it may be sent to. */
+	__sync_lock_test_and_set(&meeting->server_address, (__u64)tcp);
 	return EVENT_SOCKET_TAKEN;
 }
 
@@ -251,10 +300,10 @@ static void forget_connection_before(struct bpf_sock *sk)
 
 static void established(struct bpf_sock_ops *ctx, bool active)
 {
+	struct connection connection = {};
 	struct bpf_sock *sk = ctx->sk;
-	struct end self = {};
 	struct tcp_sock *tcp;
-	__u32 obstacle;
+	__u32 event;
 
 	if (!sk)
 		return;
@@ -262,12 +311,12 @@ static void established(struct bpf_sock_ops *ctx, bool active)
 	if (!tcp)
 		return;
 	forget_connection_before(sk);
-	read_end(ctx, &self);
-	if (!framing && !is_local(&self)) {
+	read_connection(ctx, active, &connection);
+	if (!framing && !is_local(&connection)) {
 		count(EVENT_SOCKET_REMOTE);
 		return;
 	}
-	if (!is_port_of_ours(active ? self.remote_port : self.local_port)) {
+	if (!is_port_of_ours(connection.server_port)) {
 		count(EVENT_SOCKET_OTHER_PORT);
 		return;
 	}
@@ -277,8 +326,11 @@ static void established(struct bpf_sock_ops *ctx, bool active)
 	}
 	if (active)
 		count(EVENT_CONNECTION);
-	obstacle = find_obstacle(ctx, tcp);
-	count(obstacle == EVENTS ? take(ctx, &self, tcp, active) : obstacle);
+	event = find_obstacle(ctx, tcp);
+	if (event == EVENTS)
+		event = active ? take_client(ctx, tcp, &connection)
+			       : take_server(ctx, tcp, &connection);
+	count(event);
 }
 
 /*
@@ -297,7 +349,7 @@ static void closed(struct bpf_sock_ops *ctx)
 	direction = bpf_sk_storage_get(&directions, sk, NULL, 0);
 	if (!direction)
 		return;
-	bpf_map_delete_elem(&ends, &direction->self);
+	bpf_map_delete_elem(&connections, &direction->connection);
 	direction->path = PATH_STACK;
 }
 
@@ -347,21 +399,19 @@ int refuse_options(struct bpf_sockopt *ctx)
 /* The first send of a direction decides its path. */
 static __u32 decide(struct direction *direction, const struct tcp_sock *tcp)
 {
-	struct end_state *peer, *self, *active;
+	struct meeting *meeting = bpf_map_lookup_elem(&connections, &direction->connection);
 
 	if (tcp->write_seq != direction->write_seq) {
 		count(EVENT_DIRECTION_SENT_BEFORE);
 		return PATH_STACK;
 	}
-	peer = bpf_map_lookup_elem(&ends, &direction->peer);
-	self = bpf_map_lookup_elem(&ends, &direction->self);
-	if (!peer || !self) {
+	if (!meeting || !meeting->server_address) {
 		count(EVENT_DIRECTION_NO_PEER);
 		return PATH_STACK;
 	}
-	direction->peer_address = peer->address;
-	active = self->active ? self : peer;
-	if (!__sync_lock_test_and_set(&active->bypassed, 1))
+	if (direction->active)
+		direction->peer_address = meeting->server_address;
+	if (!__sync_lock_test_and_set(&meeting->bypassed, 1))
 		count(EVENT_CONNECTION_BYPASSED);
 	count(EVENT_DIRECTION_BYPASSED);
 	return PATH_BYPASS;
@@ -390,12 +440,34 @@ static bool is_memory_short(const struct tcp_sock *tcp)
 	return since;
 }
 
-/* Must the direction leave the bypass? Returns why, or EVENTS. */
-static __u32 find_reason_to_leave(const struct direction *direction, const struct tcp_sock *tcp)
+/*
+ * How many messages of so many bytes, at most. The kernel tells bytes only; but once it has fewer
+ * than were sent since a mark, all messages up to the mark are read.
+ */
+static __u64 messages_queued(struct direction *direction, __u32 bytes)
 {
+	if (direction->bytes - direction->mark_bytes >= bytes) {
+		direction->read_messages = direction->mark_messages;
+		direction->mark_bytes = direction->bytes;
+		direction->mark_messages = direction->messages;
+	}
+	return direction->messages - direction->read_messages;
+}
+
+/* Must the direction leave the bypass? Returns why, or EVENTS. */
+static __u32 find_reason_to_leave(struct direction *direction, const struct tcp_sock *tcp)
+{
+	__u32 queued;
+
 	if (settings.closing)
 		return EVENT_LEFT_CLOSING;
-	if (queued_at_peer(direction) > queue_limit_bytes)
+	if (direction->bytes - direction->checked_bytes < CHECK_BYTES &&
+	    direction->messages - direction->checked_messages < CHECK_MESSAGES)
+		return EVENTS;
+	direction->checked_bytes = direction->bytes;
+	direction->checked_messages = direction->messages;
+	queued = queued_at_peer(direction);
+	if (queued > queue_limit_bytes || messages_queued(direction, queued) > queue_limit_messages)
 		return EVENT_LEFT_QUEUE_FULL;
 	if (is_memory_short(tcp))
 		return EVENT_LEFT_NO_MEMORY;
@@ -424,8 +496,11 @@ static bool redirect(struct sk_msg_md *msg, struct direction *direction, const s
 
 	if (reason == EVENTS) {
 		if (bpf_msg_redirect_hash(msg, &sockets, &direction->peer, BPF_F_INGRESS) ==
-		    SK_PASS)
+		    SK_PASS) {
+			direction->bytes += msg->size;
+			direction->messages++;
 			return true;
+		}
 		reason = EVENT_LEFT_PEER_GONE;
 	}
 	count(reason);

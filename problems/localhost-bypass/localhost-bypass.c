@@ -22,8 +22,8 @@ static const struct argp_option option_table[] = {
 	{ "framing", FRAMING, "none|length32", 0,
 	  "length32: forward whole messages between a proxy's sockets instead. Default: none", 0 },
 	{ NULL, 0, NULL, 0,
-	  "A reader that is more than 16 MiB behind gets the rest through the TCP/IP stack, which "
-	  "stops the sender; without the bypass it would do so after about 4 MiB.",
+	  "A reader that is more than 64 MiB or 16384 messages behind gets the rest through the "
+	  "TCP/IP stack, which stops the sender; plain TCP does so after about 4 MiB.",
 	  1 },
 	{}
 };
@@ -54,7 +54,7 @@ static void say(const struct hp_request *request, const char *what)
 {
 	char ports[100] = "";
 
-	if (request->quiet)
+	if (request->exec)
 		return;
 	if (wanted.some_ports)
 		hp_ports_text(wanted.ports, ports, sizeof(ports));

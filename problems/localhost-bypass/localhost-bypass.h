@@ -7,7 +7,9 @@
 
 #define PORT_WORDS (65536 / 64)
 
-#define QUEUE_LIMIT_BYTES (16 << 20)
+/* What may wait at a reader before the sender leaves the bypass. */
+#define QUEUE_LIMIT_BYTES    (64 << 20)
+#define QUEUE_LIMIT_MESSAGES 16384
 
 /* With --framing length32: see framing.bpf.h. */
 #define MESSAGE_LIMIT_BYTES 65536
@@ -22,25 +24,29 @@ struct settings {
 };
 
 /*
- * One end of one connection, as its socket sees it. Nothing else in this world has the same: the
- * addresses and ports are used once at a time in a network namespace, and the sequence numbers tell
- * this use of them from the last one.
+ * A connection, as the end sees it that called connect(). No other one has the same: addresses and
+ * ports are used once at a time in a network namespace, and the sequence numbers tell this use of
+ * them from the last one.
  */
-struct end {
+struct connection {
 	__u64 netns_cookie;
-	__u32 local_ip[4]; /* network byte order; IPv4 as ::ffff:a.b.c.d */
-	__u32 remote_ip[4];
-	__u32 local_port; /* host byte order */
-	__u32 remote_port;
-	__u32 local_start; /* sequence number of the first byte that this end sends */
-	__u32 remote_start;
+	__u32 client_ip[4]; /* network byte order; IPv4 as ::ffff:a.b.c.d */
+	__u32 server_ip[4];
+	__u32 client_port; /* host byte order */
+	__u32 server_port;
+	__u32 client_start; /* sequence number of the first byte that this end sends */
+	__u32 server_start;
 };
 
-/* What the other end has to know of an end. */
-struct end_state {
-	__u64 address;	/* of the struct sock in the kernel */
-	__u64 active;	/* 1: this is the end that called connect() */
-	__u64 bypassed; /* only of the active end, 1: the connection has been bypassed */
+/*
+ * What the two ends know of each other. In the map `sockets` the client's end has the key ID, the
+ * server's ID + 1; no number is used twice.
+ */
+struct meeting {
+	__u64 id;
+	__u64 client_address; /* of the struct sock in the kernel */
+	__u64 server_address; /* 0: not there yet */
+	__u64 bypassed;	      /* 1: in at least one direction */
 };
 
 /* Which way what a socket sends goes. It is decided once; BYPASS may become STACK, for good. */
@@ -61,6 +67,7 @@ enum event {
 	EVENT_SOCKET_FAST_OPEN,	   /* left alone: its SYN carried data */
 	EVENT_SOCKET_ZEROCOPY,	   /* left alone: SO_ZEROCOPY */
 	EVENT_SOCKET_LOW_WATER,	   /* left alone: SO_RCVLOWAT */
+	EVENT_SOCKET_NO_PEER,	   /* left alone: the client's end isn't taken */
 	EVENT_SOCKET_NO_ROOM,	   /* left alone: the map is full, or there is no memory */
 	EVENT_SOCKET_FRAMED,	   /* with --framing: may be a proxy's input or output */
 	EVENT_OPTION_REFUSED,	   /* setsockopt() that taken sockets do without */

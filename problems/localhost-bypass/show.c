@@ -20,20 +20,20 @@ int map_settings(const char *dir, struct settings **settings)
 	return err;
 }
 
-/* The connections that are bypassed now: their active ends say so. */
+/* The connections that are bypassed now. */
 static int count_live(const char *dir, __u64 *live)
 {
-	struct end_state state;
-	struct end key, *before = NULL;
+	struct connection key, *before = NULL;
+	struct meeting meeting;
 	__u64 n = 0;
 	int fd, err;
 
-	err = hp_pin_open(dir, "ends", &fd);
+	err = hp_pin_open(dir, "connections", &fd);
 	if (err)
 		return err;
 	while (!bpf_map_get_next_key(fd, before, &key)) {
-		if (!bpf_map_lookup_elem(fd, &key, &state))
-			n += state.active && state.bypassed;
+		if (!bpf_map_lookup_elem(fd, &key, &meeting))
+			n += meeting.bypassed;
 		before = &key;
 	}
 	close(fd);
@@ -113,6 +113,7 @@ int show_stats(const struct hp_attachment *attachment, json_t *fields)
 		[EVENT_SOCKET_ZEROCOPY] = { "left_alone", "zerocopy" },
 		[EVENT_SOCKET_LOW_WATER] = { "left_alone", "low_water" },
 		[EVENT_SOCKET_FRAMED] = { "sockets", "framed" },
+		[EVENT_SOCKET_NO_PEER] = { "left_alone", "no_peer" },
 		[EVENT_SOCKET_NO_ROOM] = { "left_alone", "failed_inserts" },
 		[EVENT_OPTION_REFUSED] = { "sockets", "options_refused" },
 		[EVENT_DIRECTION_BYPASSED] = { "directions", "bypassed" },
