@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Putting a program in its place: attaching it first, or instead of another version. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -307,7 +308,7 @@ static int attach_one(const struct loading *l, int prog_fd, enum bpf_attach_type
 static bool is_further(const struct loading *l, const struct bpf_program *program)
 {
 	return program != l->program && bpf_program__autoload(program) &&
-	       !strncmp(bpf_program__section_name(program), "cgroup/", strlen("cgroup/"));
+	       !strncmp(bpf_program__section_name(program), "cgroup", strlen("cgroup"));
 }
 
 static void name_link(const struct bpf_program *program, char *name, size_t size)
@@ -336,6 +337,33 @@ static int attach_cgroup(const struct loading *l, int prog_fd, const char **did)
 	return status;
 }
 
+/* Does what is attached there have a link for each further program, and no others? */
+static bool has_same_hooks(const struct loading *l)
+{
+	struct bpf_program *program;
+	int links = 0, programs = 0;
+	struct dirent *entry;
+	char name[NAME_MAX];
+	hp_path path;
+	DIR *dir;
+
+	bpf_object__for_each_program(program, l->obj) {
+		if (!is_further(l, program))
+			continue;
+		programs++;
+		name_link(program, name, sizeof(name));
+		hp_join(path, l->request->dir, name);
+		if (access(path, F_OK))
+			return false;
+	}
+	dir = opendir(l->request->dir);
+	while (dir && (entry = readdir(dir)))
+		links += !strncmp(entry->d_name, HP_FURTHER_LINK, strlen(HP_FURTHER_LINK));
+	if (dir)
+		closedir(dir);
+	return links == programs;
+}
+
 int hp_cgroup_load(const struct hp_request *request, const struct bpf_object *obj,
 		   const struct bpf_program *program, hp_prepare prepare, const char **did)
 {
@@ -345,5 +373,10 @@ int hp_cgroup_load(const struct hp_request *request, const struct bpf_object *ob
 				   .prepare = prepare,
 				   .attach = attach_cgroup };
 
+	if (request->ours && request->replace && !has_same_hooks(&l)) {
+		hp_error("%s has programs at other hooks than this version: unload it first",
+			 request->place);
+		return HP_EXIT_REFUSED;
+	}
 	return load(&l, did);
 }

@@ -432,8 +432,8 @@ int hp_tc_load(const struct hp_request *request, const struct bpf_object *obj,
 
 /*
  * The same at a cgroup: attaches PROGRAM to the hook that its section names, beside what others
- * have there, and so the other programs of OBJ whose section begins with "cgroup/", which must be
- * the same ones in every version. PREPARE, or NULL, as above, but cgroups share no maps.
+ * have there, and so the other programs of OBJ whose section begins with "cgroup". They must be the
+ * same ones in the version that is replaced. PREPARE, or NULL, as above, but cgroups share no maps.
  */
 int hp_cgroup_load(const struct hp_request *request, const struct bpf_object *obj,
 		   const struct bpf_program *program, hp_prepare prepare, const char **did);

@@ -12,7 +12,6 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "framing.bpf.h"
 #include "localhost-bypass.h"
 
 /* asm/socket.h, linux/tcp.h and linux/socket.h can't be included here. */
@@ -114,6 +113,8 @@ struct sock_common {
 
 struct sock {
 	struct sock_common __sk_common;
+	const void *sk_socket;
+	const void *sk_user_data;
 	int sk_rcvlowat;
 	struct {
 		struct {
@@ -147,6 +148,18 @@ static void count(__u32 event)
 	if (n) /* sockets of two processes may be on one CPU in turns, even in the middle of this */
 		__sync_fetch_and_add(n, 1);
 }
+
+static void measure(__u32 way, __u32 bytes)
+{
+	struct traffic *t = bpf_map_lookup_elem(&traffic, &way);
+
+	if (!t)
+		return;
+	__sync_fetch_and_add(&t->messages, 1);
+	__sync_fetch_and_add(&t->bytes, bytes);
+}
+
+#include "framing.bpf.h"
 
 /* ---- a connection is established ------------------------------------------------------------- */
 
@@ -276,7 +289,7 @@ static __u32 take_server(struct bpf_sock_ops *ctx, struct tcp_sock *tcp, const s
 static __u32 note_member(struct bpf_sock_ops *ctx)
 {
 	__u64 cookie = bpf_get_socket_cookie(ctx);
-	struct traffic nothing = {};
+	struct member nothing = {};
 
 	if (bpf_map_update_elem(&members, &cookie, &nothing, BPF_NOEXIST))
 		return EVENT_SOCKET_NO_ROOM;
@@ -342,10 +355,14 @@ static void closed(struct bpf_sock_ops *ctx)
 	__u64 cookie = bpf_get_socket_cookie(ctx);
 	struct bpf_sock *sk = ctx->sk;
 	struct direction *direction;
+	struct tcp_sock *tcp;
 
-	bpf_map_delete_elem(&members, &cookie);
 	if (!sk)
 		return;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	/* Is it no process's? Else release_member() will come. */
+	if (tcp && !tcp->inet_conn.icsk_inet.sk.sk_socket)
+		bpf_map_delete_elem(&members, &cookie);
 	direction = bpf_sk_storage_get(&directions, sk, NULL, 0);
 	if (!direction)
 		return;
@@ -472,16 +489,6 @@ static __u32 find_reason_to_leave(struct direction *direction, const struct tcp_
 	if (is_memory_short(tcp))
 		return EVENT_LEFT_NO_MEMORY;
 	return EVENTS;
-}
-
-static void measure(__u32 way, __u32 bytes)
-{
-	struct traffic *t = bpf_map_lookup_elem(&traffic, &way);
-
-	if (!t)
-		return;
-	__sync_fetch_and_add(&t->messages, 1);
-	__sync_fetch_and_add(&t->bytes, bytes);
 }
 
 /*

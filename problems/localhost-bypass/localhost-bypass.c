@@ -120,6 +120,8 @@ static int load(const struct hp_request *request)
 	bpf_program__set_autoload(skel->progs.redirect_to_peer, !framing);
 	bpf_program__set_autoload(skel->progs.find_message, framing);
 	bpf_program__set_autoload(skel->progs.forward_message, framing);
+	bpf_program__set_autoload(skel->progs.hold_back, framing);
+	bpf_program__set_autoload(skel->progs.release_member, framing);
 	hp_log_verifier(skel->obj);
 	err = localhost_bypass__load(skel);
 	if (err) {

@@ -70,6 +70,7 @@ enum event {
 	EVENT_SOCKET_NO_PEER,	   /* left alone: the client's end isn't taken */
 	EVENT_SOCKET_NO_ROOM,	   /* left alone: the map is full, or there is no memory */
 	EVENT_SOCKET_FRAMED,	   /* with --framing: may be a proxy's input or output */
+	EVENT_PACKET_HELD_BACK,	   /* ... was lost, because the output was too far behind */
 	EVENT_OPTION_REFUSED,	   /* setsockopt() that taken sockets do without */
 	EVENT_DIRECTION_BYPASSED,
 	EVENT_DIRECTION_NO_PEER,     /* through the stack: the peer was not in the map */
@@ -88,10 +89,16 @@ enum way {
 	WAYS
 };
 
-/* How much was forwarded, too. */
 struct traffic {
 	__u64 messages;
 	__u64 bytes;
+};
+
+/* A socket that may be a proxy's, with --framing, and what was forwarded from it. */
+struct member {
+	struct traffic forwarded;
+	__u32 output_start; /* sequence number of the output, as nothing had been */
+	__u32 unused;
 };
 
 #endif

@@ -113,6 +113,7 @@ int show_stats(const struct hp_attachment *attachment, json_t *fields)
 		[EVENT_SOCKET_ZEROCOPY] = { "left_alone", "zerocopy" },
 		[EVENT_SOCKET_LOW_WATER] = { "left_alone", "low_water" },
 		[EVENT_SOCKET_FRAMED] = { "sockets", "framed" },
+		[EVENT_PACKET_HELD_BACK] = { "packets", "held_back" },
 		[EVENT_SOCKET_NO_PEER] = { "left_alone", "no_peer" },
 		[EVENT_SOCKET_NO_ROOM] = { "left_alone", "failed_inserts" },
 		[EVENT_OPTION_REFUSED] = { "sockets", "options_refused" },

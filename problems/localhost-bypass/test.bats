@@ -296,16 +296,19 @@ load_others() {
 	nothing_remains
 }
 
-@test "localhost-bypass: other framing is another version, and is taken over with --replace" {
+@test "localhost-bypass: other framing takes other hooks, and an unload before" {
 	"$tool" load -g "$cgroup"
 	run "$tool" load -g "$cgroup" --framing length32
 	assert_failure 3
 	run "$tool" load -g "$cgroup" --framing length32 --replace
-	assert_success
+	assert_failure 2
+	assert_output "localhost-bypass: $cgroup has programs at other hooks than this version: unload it first"
+	assert_equal "$(status_of framing)" none
+	"$tool" unload -g "$cgroup"
+	"$tool" load -g "$cgroup" --framing length32
 	assert_equal "$(status_of framing)" length32
 	run "$tool" load -g "$cgroup" --replace
-	assert_success
-	assert_equal "$(status_of framing)" none
+	assert_failure 2
 	"$tool" unload -a
 	nothing_remains
 }
