@@ -18,6 +18,8 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "counts.bpf.h"
+#include "kernel.bpf.h"
 #include "localhost-bypass.h"
 
 /* More than so many bytes behind the length are an error of the connection. */
@@ -52,27 +54,6 @@ struct {
 	__type(value, struct member);
 } members SEC(".maps");
 
-/*
- * What the kernel's strparser, which calls these programs, notes in an skb: which of its bytes are
- * the message. Several that came together share one skb, and skb->len is the length of them all.
- */
-struct strp_msg {
-	int full_len;
-	int offset;
-} __attribute__((preserve_access_index));
-
-struct _strp_msg {
-	struct strp_msg strp;
-} __attribute__((preserve_access_index));
-
-struct sk_skb_cb {
-	struct _strp_msg strp;
-} __attribute__((preserve_access_index));
-
-struct sk_buff {
-	char cb[1];
-} __attribute__((preserve_access_index));
-
 static const struct sk_skb_cb *notes_in(struct __sk_buff *skb)
 {
 	return (const void *)((struct sk_buff *)skb)->cb;
@@ -91,12 +72,6 @@ int find_message(struct __sk_buff *skb)
 		return -EMSGSIZE;
 	return sizeof(length) + bpf_ntohl(length);
 }
-
-struct sk_psock {
-	struct {
-		__u32 qlen;
-	} ingress_skb;
-} __attribute__((preserve_access_index));
 
 /* The sockmap's own part of a socket: its queue of what is to be sent. The low bits are flags. */
 static const struct sk_psock *find_psock(const struct tcp_sock *tcp)

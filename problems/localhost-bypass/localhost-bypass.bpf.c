@@ -12,6 +12,9 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "counts.bpf.h"
+#include "framing.bpf.h"
+#include "kernel.bpf.h"
 #include "localhost-bypass.h"
 
 /* asm/socket.h, linux/tcp.h and linux/socket.h can't be included here. */
@@ -83,83 +86,6 @@ struct {
 	__type(key, int);
 	__type(value, struct direction);
 } directions SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, EVENTS);
-	__type(key, __u32);
-	__type(value, __u64);
-} events SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, WAYS);
-	__type(key, __u32);
-	__type(value, struct traffic);
-} traffic SEC(".maps");
-
-/*
- * What of the kernel's own structures is read here. The offsets are not these but the running
- * kernel's: libbpf looks them up in its BTF.
- */
-struct proto {
-	unsigned long *memory_pressure;
-} __attribute__((preserve_access_index));
-
-struct sock_common {
-	struct proto *skc_prot;
-	unsigned long skc_flags;
-} __attribute__((preserve_access_index));
-
-struct sock {
-	struct sock_common __sk_common;
-	const void *sk_socket;
-	const void *sk_user_data;
-	int sk_rcvlowat;
-	struct {
-		struct {
-			int counter;
-		} rmem_alloc;
-	} sk_backlog;
-} __attribute__((preserve_access_index));
-
-struct inet_sock {
-	struct sock sk;
-} __attribute__((preserve_access_index));
-
-struct inet_connection_sock {
-	struct inet_sock icsk_inet;
-	const void *icsk_ulp_ops;
-} __attribute__((preserve_access_index));
-
-struct tcp_sock {
-	struct inet_connection_sock inet_conn;
-	__u32 write_seq;
-} __attribute__((preserve_access_index));
-
-enum sock_flags {
-	SOCK_ZEROCOPY = 1, /* the kernel's number is looked up too */
-};
-
-static void count(__u32 event)
-{
-	__u64 *n = bpf_map_lookup_elem(&events, &event);
-
-	if (n) /* sockets of two processes may be on one CPU in turns, even in the middle of this */
-		__sync_fetch_and_add(n, 1);
-}
-
-static void measure(__u32 way, __u32 bytes)
-{
-	struct traffic *t = bpf_map_lookup_elem(&traffic, &way);
-
-	if (!t)
-		return;
-	__sync_fetch_and_add(&t->messages, 1);
-	__sync_fetch_and_add(&t->bytes, bytes);
-}
-
-#include "framing.bpf.h"
 
 /* ---- a connection is established ------------------------------------------------------------- */
 
@@ -478,6 +404,8 @@ static __u32 find_reason_to_leave(struct direction *direction, const struct tcp_
 
 	if (settings.closing)
 		return EVENT_LEFT_CLOSING;
+	if (is_memory_short(tcp))
+		return EVENT_LEFT_NO_MEMORY;
 	if (direction->bytes - direction->checked_bytes < CHECK_BYTES &&
 	    direction->messages - direction->checked_messages < CHECK_MESSAGES)
 		return EVENTS;
@@ -486,8 +414,6 @@ static __u32 find_reason_to_leave(struct direction *direction, const struct tcp_
 	queued = queued_at_peer(direction);
 	if (queued > queue_limit_bytes || messages_queued(direction, queued) > queue_limit_messages)
 		return EVENT_LEFT_QUEUE_FULL;
-	if (is_memory_short(tcp))
-		return EVENT_LEFT_NO_MEMORY;
 	return EVENTS;
 }
 

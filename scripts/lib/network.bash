@@ -86,9 +86,9 @@ enter_cgroup() {
 	echo $BASHPID >"$own/cgroup.procs"
 }
 leave_cgroup() {
-	local directory
+	local directory process
 	echo $BASHPID >"$own/../cgroup.procs"
-	find "$own" -name cgroup.procs -exec cat {} + | xargs -r kill -9
+	while read -r process; do kill -9 "$process"; done < <(find "$own" -name cgroup.procs -exec cat {} +)
 	while read -r directory; do
 		wait_for rmdir "$directory"
 	done < <(find "$own" -depth -type d)
