@@ -53,6 +53,21 @@ one_line() {
 	assert_failure
 }
 
+cgroups_of_demos() { find "$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)" -name 'hookpoint-*'; }
+
+@test "demo: tells the story of localhost-bypass to its end, and leaves nothing" {
+	local before cgroups segments
+	before=$(everything)
+	cgroups=$(cgroups_of_demos)
+	run outside "$root/scripts/demo" localhost-bypass
+	assert_success
+	assert_equal "$(grep -c '^200: 10000000 bytes' <<<"$output")" 4
+	mapfile -t segments < <(sed -n 's/^TcpInSegs *\([0-9]*\).*/\1/p' <<<"$output")
+	[[ $((segments[1] - segments[0])) -lt 50 && $((segments[2] - segments[1])) -gt 100 ]]
+	nothing_left "$before"
+	assert_equal "$(cgroups_of_demos)" "$cgroups"
+}
+
 @test "demo: Ctrl-C ends it at once and leaves nothing" {
 	local before
 	before=$(everything)

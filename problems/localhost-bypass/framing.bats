@@ -8,7 +8,7 @@ load ../../tests/helpers
 
 tool=$root/problems/localhost-bypass/localhost-bypass
 relay=$root/problems/localhost-bypass/relay
-ours='follow_connecti|find_message|forward_message|hold_back|release_member|inputs|outputs|members'
+ours='follow_connections|find_message|forward_message|hold_back|release_member|inputs|outputs|members'
 
 # The other side of each test: a client connects to port 7000, where the relay is, a server listens on 7001.
 setup_file() {

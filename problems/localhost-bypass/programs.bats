@@ -7,7 +7,7 @@
 load ../../tests/helpers
 
 tool=$root/problems/localhost-bypass/localhost-bypass
-ours='follow_connecti|redirect_to_pee|refuse_options|find_message|forward_message|sockets|connections|directions|members'
+ours='follow_connections|redirect_to_peer|refuse_options|find_message|forward_message|sockets|connections|directions|members'
 stress=$root/tests/bypass/stress
 short_connections=$root/tests/bypass/short-connections
 

@@ -8,7 +8,7 @@ load ../../tests/helpers
 
 tool=$root/problems/localhost-bypass/localhost-bypass
 object=$root/problems/localhost-bypass/localhost-bypass.bpf.o
-ours='follow_connecti|redirect_to_pee|refuse_options|find_message|forward_message|sockets|connections|directions|members'
+ours='follow_connections|redirect_to_peer|refuse_options|find_message|forward_message|sockets|connections|directions|members'
 
 setup() {
 	umount /sys/fs/bpf
