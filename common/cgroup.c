@@ -2,7 +2,7 @@
 /* Cgroups of version 2, as places that programs are attached to. */
 #include <errno.h>
 #include <fcntl.h>
-#include <mntent.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,18 +16,19 @@
 
 bool hp_cgroup_mount(hp_path mount)
 {
-	FILE *mounts = setmntent("/proc/self/mounts", "r");
-	struct mntent *entry;
+	char line[PATH_MAX], root[PATH_MAX], point[PATH_MAX];
+	FILE *mounts = fopen("/proc/self/mountinfo", "re");
 	bool found = false;
 
 	if (!mounts)
 		return false;
-	while (!found && (entry = getmntent(mounts))) {
-		found = !strcmp(entry->mnt_type, "cgroup2");
-		if (found)
-			snprintf(mount, sizeof(hp_path), "%s", entry->mnt_dir);
-	}
-	endmntent(mounts);
+	/* ID PARENT DEVICE ROOT POINT OPTIONS... - TYPE ...; ROOT tells a foreign namespace's. */
+	while (!found && fgets(line, sizeof(line), mounts))
+		found = strstr(line, " - cgroup2 ") &&
+			sscanf(line, "%*s %*s %*s %s %s", root, point) == 2 && !strcmp(root, "/");
+	fclose(mounts);
+	if (found)
+		snprintf(mount, sizeof(hp_path), "%.511s", point);
 	return found;
 }
 
@@ -93,17 +94,29 @@ static void empty(const char *cgroup)
 	if (!processes)
 		return;
 	while (fscanf(processes, "%ld", &pid) == 1)
-		hp_cgroup_enter(above, pid);
+		if (pid > 0) /* 0: of another PID namespace */
+			hp_cgroup_enter(above, pid);
 	fclose(processes);
+}
+
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *place)
+{
+	(void)status;
+	(void)place;
+	if (type != FTW_DP)
+		return 0;
+	for (int tries = 0; rmdir(path); tries++) {
+		if (errno != EBUSY || tries == 100)
+			return -errno;
+		empty(path);
+		usleep(10000); /* a process that has ended may still be counted */
+	}
+	return 0;
 }
 
 int hp_cgroup_remove(const char *cgroup)
 {
-	for (int tries = 0; rmdir(cgroup); tries++) {
-		if (errno != EBUSY || tries == 100)
-			return -errno;
-		empty(cgroup);
-		usleep(10000); /* a process that has ended may still be counted */
-	}
-	return 0;
+	int err = nftw(cgroup, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+
+	return err == -1 ? -errno : err;
 }

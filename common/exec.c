@@ -66,8 +66,10 @@ static void become(char **command, const char *cgroup, const char *pins, const s
 {
 	int err = hp_cgroup_enter(cgroup, 0);
 
-	if (err)
-		_exit(hp_fail(err, "enter the cgroup %s", cgroup));
+	if (err) {
+		hp_error("cannot enter the cgroup %s: %s", cgroup, strerror(-err));
+		_exit(HP_EXIT_REFUSED);
+	}
 	setenv("HOOKPOINT_PINS", pins, 1);
 	sigprocmask(SIG_SETMASK, signals, NULL);
 	execvp(*command, command);
@@ -78,18 +80,28 @@ static void become(char **command, const char *cgroup, const char *pins, const s
 
 /*
  * Waits for the child. Signals that would end us are handed on to it; what the terminal sends, it
- * gets by itself.
+ * gets by itself. When it stops, by Ctrl-Z say, so do we, and then it goes on with us.
  */
 static int wait_for(pid_t child)
 {
 	sigset_t all;
 	siginfo_t got;
 	int status;
+	pid_t changed;
 
 	sigfillset(&all);
-	while (waitpid(child, &status, WNOHANG) != child)
-		if (sigwaitinfo(&all, &got) > 0 && got.si_signo != SIGCHLD && got.si_code <= 0)
+	while ((changed = waitpid(child, &status, WNOHANG | WUNTRACED)) != child ||
+	       WIFSTOPPED(status)) {
+		if (changed < 0)
+			return hp_fail(-errno, "wait for the command");
+		if (changed == child) {
+			raise(SIGSTOP);
+			kill(child, SIGCONT);
+		} else if (sigwaitinfo(&all, &got) > 0 && got.si_signo != SIGCHLD &&
+			   got.si_code <= 0) {
 			kill(child, got.si_signo);
+		}
+	}
 	return WIFSIGNALED(status) ? EXIT_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
@@ -120,6 +132,7 @@ int hp_exec(const struct hp_tool *tool, const struct hp_arguments *arguments)
 	/* From here to the end, signals wait: whatever comes, what we made is removed. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
+	signal(SIGCHLD, SIG_DFL); /* who ignores it, is not told of its children */
 	status = make_cgroup(tool, cgroup);
 	if (status)
 		return status;

@@ -92,10 +92,11 @@ int hp_cgroup_find(const char *path, hp_path real, __u64 *id);
 /* Moves the process PID (0: this one) to a cgroup. Errors of open(2) and write(2). */
 int hp_cgroup_enter(const char *cgroup, long pid);
 
-/* Removes a cgroup; what still runs in it goes on in the one above. Errors of rmdir(2). */
+/* Removes a cgroup and those in it; what runs there goes on in the one above. Errors of rmdir(2).
+ */
 int hp_cgroup_remove(const char *cgroup);
 
-/* Where cgroup v2 is mounted, for people: MOUNT. Whether it is. */
+/* Where the cgroup v2 of this cgroup namespace is mounted: MOUNT. Whether it is. */
 bool hp_cgroup_mount(hp_path mount);
 
 /* Does this process lack a capability that loading and attaching network programs takes? */

@@ -26,7 +26,7 @@
 const volatile __u32 message_limit_bytes = MESSAGE_LIMIT_BYTES;
 
 /* How far behind an output may be before its input is held back. */
-const volatile __u32 backlog_limit_bytes = QUEUE_LIMIT_BYTES;
+const volatile __u32 backlog_limit_bytes = BACKLOG_LIMIT_BYTES;
 
 /* What a message costs the kernel besides its bytes, about. */
 #define MESSAGE_OVERHEAD_BYTES 256
@@ -80,7 +80,7 @@ static const struct sk_psock *find_psock(const struct tcp_sock *tcp)
 }
 
 /* How much was forwarded from MEMBER and waits until its output can send it. */
-static __u64 count_waiting(const struct member *member, struct bpf_sock *output)
+static __u64 count_waiting(struct member *member, struct bpf_sock *output)
 {
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(output);
 	__s32 bytes;
@@ -88,7 +88,11 @@ static __u64 count_waiting(const struct member *member, struct bpf_sock *output)
 	if (!tcp)
 		return 0;
 	bytes = (__u32)member->forwarded.bytes - (tcp->write_seq - member->output_start);
-	return (bytes > 0 ? bytes : 0) +
+	if (bytes < 0) { /* others send through it too: count from here */
+		member->output_start = tcp->write_seq - (__u32)member->forwarded.bytes;
+		bytes = 0;
+	}
+	return bytes +
 	       (__u64)BPF_CORE_READ(find_psock(tcp), ingress_skb.qlen) * MESSAGE_OVERHEAD_BYTES;
 }
 

@@ -12,7 +12,23 @@ struct proto {
 	unsigned long *memory_pressure;
 } __attribute__((preserve_access_index));
 
+struct netns_ipv4 {
+	int sysctl_tcp_rmem[3];
+} __attribute__((preserve_access_index));
+
+struct net {
+	struct netns_ipv4 ipv4;
+} __attribute__((preserve_access_index));
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+/* What SO_RCVBUF sets in sk_userlocks (include/uapi/linux/socket.h). */
+#define SOCK_RCVBUF_LOCK 2
+
 struct sock_common {
+	possible_net_t skc_net;
 	struct proto *skc_prot;
 	unsigned long skc_flags;
 } __attribute__((preserve_access_index));
@@ -22,6 +38,8 @@ struct sock {
 	const void *sk_socket;
 	const void *sk_user_data;
 	int sk_rcvlowat;
+	int sk_rcvbuf;
+	__u8 sk_userlocks : 4;
 	struct {
 		struct {
 			int counter;

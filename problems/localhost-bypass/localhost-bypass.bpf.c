@@ -31,11 +31,11 @@
 #define SOCKETS_MAX 65536
 
 /*
- * Redirecting knows no flow control. So a direction leaves the bypass when so much waits for the
- * reader; TCP, which it then goes through, has it. Messages count besides bytes because the kernel
- * spends about 1 KiB on each, however short. What waits is looked at after so many more.
+ * Redirecting knows no flow control. So a direction leaves the bypass when the reader is too far
+ * behind; TCP, which it then goes through, has it. Messages count besides bytes because the kernel
+ * spends about 1 KiB on each, however short. What waits is looked at after so many more, or sooner
+ * where there is little room.
  */
-const volatile __u32 queue_limit_bytes = QUEUE_LIMIT_BYTES;
 const volatile __u32 queue_limit_messages = QUEUE_LIMIT_MESSAGES;
 #define CHECK_BYTES    65536
 #define CHECK_MESSAGES 64
@@ -73,7 +73,8 @@ struct direction {
 	__u32 write_seq; /* as the socket was put into the map: nothing sent yet */
 	/* What was redirected, and what of it as the queue was last looked at. */
 	__u64 bytes, messages;
-	__u64 checked_bytes, checked_messages;
+	__u64 checked_messages;
+	__u32 unchecked_bytes; /* so many more before it is looked at again */
 	/* So many messages were certainly read; and once so many bytes are, so many messages are.
 	 */
 	__u64 read_messages;
@@ -199,10 +200,15 @@ static __u32 take_server(struct bpf_sock_ops *ctx, struct tcp_sock *tcp, const s
 	struct meeting *meeting = bpf_map_lookup_elem(&connections, c);
 	struct direction *direction;
 	__u32 event;
+	__u64 id;
 
 	if (!meeting)
 		return EVENT_SOCKET_NO_PEER;
-	event = take(ctx, tcp, c, meeting->id, false, &direction);
+	id = meeting->id;
+	/* If the client has gone meanwhile, its entry, and so ID, may be another connection's. */
+	if (!bpf_map_lookup_elem(&connections, c))
+		return EVENT_SOCKET_NO_PEER;
+	event = take(ctx, tcp, c, id, false, &direction);
 	if (event != EVENT_SOCKET_TAKEN)
 		return event;
 	direction->peer_address = meeting->client_address;
@@ -361,16 +367,22 @@ static __u32 decide(struct direction *direction, const struct tcp_sock *tcp)
 }
 
 /*
- * How many bytes the peer has not read yet. Its address is good for this alone: where the socket
- * has gone in the meantime, the number means nothing, and costs at most the bypass.
+ * How many bytes the peer has not read yet, and how many it may leave unread. Beyond that TCP would
+ * drop what comes through the stack: its own limit counts what was redirected, too. The peer's
+ * address is good for this alone: where the socket has gone in the meantime, the numbers mean
+ * nothing, and cost at most the bypass.
  */
-static __u32 queued_at_peer(const struct direction *direction)
+static __u32 look_at_queue(const struct direction *direction, const struct tcp_sock *tcp,
+			   __u32 *limit)
 {
+	const struct net *net = tcp->inet_conn.icsk_inet.sk.__sk_common.skc_net.net;
 	const struct sock *peer = (const void *)direction->peer_address;
-	__u32 bytes = 0;
+	__u32 receive_buffer = BPF_CORE_READ(peer, sk_rcvbuf);
 
-	bpf_core_read(&bytes, sizeof(bytes), &peer->sk_backlog.rmem_alloc.counter);
-	return bytes;
+	*limit = (__u32)net->ipv4.sysctl_tcp_rmem[2] / 3 * 2;
+	if (BPF_CORE_READ_BITFIELD_PROBED(peer, sk_userlocks) & SOCK_RCVBUF_LOCK)
+		*limit = receive_buffer / 3 * 2;
+	return BPF_CORE_READ(peer, sk_backlog.rmem_alloc.counter);
 }
 
 /* Does TCP have to save memory, on the whole machine? Then redirecting is about to fail. */
@@ -397,22 +409,38 @@ static __u64 messages_queued(struct direction *direction, __u32 bytes)
 	return direction->messages - direction->read_messages;
 }
 
-/* Must the direction leave the bypass? Returns why, or EVENTS. */
-static __u32 find_reason_to_leave(struct direction *direction, const struct tcp_sock *tcp)
+/* Is the reader too far behind for so many bytes more? */
+static bool is_queue_full(struct direction *direction, const struct tcp_sock *tcp, __u32 size)
 {
-	__u32 queued;
+	__u32 queued, limit;
 
+	if (size <= direction->unchecked_bytes &&
+	    direction->messages - direction->checked_messages < CHECK_MESSAGES) {
+		direction->unchecked_bytes -= size;
+		return false;
+	}
+	queued = look_at_queue(direction, tcp, &limit);
+	if ((__u64)queued + size > limit)
+		return true;
+	direction->unchecked_bytes = (limit - queued - size) / 2;
+	if (direction->unchecked_bytes > CHECK_BYTES)
+		direction->unchecked_bytes = CHECK_BYTES;
+	direction->checked_messages = direction->messages;
+	return messages_queued(direction, queued) > queue_limit_messages;
+}
+
+/* Must the direction leave the bypass, with a message of so many bytes? Returns why, or EVENTS. */
+static __u32 find_reason_to_leave(struct direction *direction, const struct tcp_sock *tcp,
+				  __u32 size)
+{
 	if (settings.closing)
 		return EVENT_LEFT_CLOSING;
+	if (tcp->write_seq !=
+	    direction->write_seq) /* by a send() that began before we were there */
+		return EVENT_LEFT_STACK_USED;
 	if (is_memory_short(tcp))
 		return EVENT_LEFT_NO_MEMORY;
-	if (direction->bytes - direction->checked_bytes < CHECK_BYTES &&
-	    direction->messages - direction->checked_messages < CHECK_MESSAGES)
-		return EVENTS;
-	direction->checked_bytes = direction->bytes;
-	direction->checked_messages = direction->messages;
-	queued = queued_at_peer(direction);
-	if (queued > queue_limit_bytes || messages_queued(direction, queued) > queue_limit_messages)
+	if (is_queue_full(direction, tcp, size))
 		return EVENT_LEFT_QUEUE_FULL;
 	return EVENTS;
 }
@@ -425,7 +453,7 @@ static __u32 find_reason_to_leave(struct direction *direction, const struct tcp_
  */
 static bool redirect(struct sk_msg_md *msg, struct direction *direction, const struct tcp_sock *tcp)
 {
-	__u32 reason = find_reason_to_leave(direction, tcp);
+	__u32 reason = find_reason_to_leave(direction, tcp, msg->size);
 
 	if (reason == EVENTS) {
 		if (bpf_msg_redirect_hash(msg, &sockets, &direction->peer, BPF_F_INGRESS) ==

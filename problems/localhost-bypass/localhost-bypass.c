@@ -22,8 +22,10 @@ static const struct argp_option option_table[] = {
 	{ "framing", FRAMING, "none|length32", 0,
 	  "length32: forward whole messages between a proxy's sockets instead. Default: none", 0 },
 	{ NULL, 0, NULL, 0,
-	  "A reader that is more than 64 MiB or 16384 messages behind gets the rest through the "
-	  "TCP/IP stack, which stops the sender; plain TCP does so after about 4 MiB.",
+	  "A reader that is further behind than TCP would allow (two thirds of the third number of "
+	  "net.ipv4.tcp_rmem, or of its SO_RCVBUF) or 16384 messages gets the rest through the "
+	  "TCP/IP "
+	  "stack, which stops the sender.",
 	  1 },
 	{}
 };
@@ -70,12 +72,26 @@ static int attach_to_map(const struct bpf_program *program, const struct bpf_map
 	return bpf_prog_attach(bpf_program__fd(program), bpf_map__fd(sockets), type, 0);
 }
 
+/* No connection is taken any more; those that were leave the bypass with what they send next. */
+static void leave(const char *dir, __u32 ifindex)
+{
+	struct settings *settings;
+
+	(void)ifindex;
+	if (map_settings(dir, &settings))
+		return;
+	settings->closing = 1;
+	munmap(settings, sizeof(*settings));
+}
+
 /* Before the first connection is told of. */
 static int attach_to_maps(const struct hp_request *request, const char *dir)
 {
 	int err;
 
 	(void)dir;
+	if (request->ours) /* nobody will follow the sockets of the version that is replaced */
+		leave(request->dir, 0);
 	if (!framing) {
 		err = attach_to_map(skel->progs.redirect_to_peer, skel->maps.sockets);
 	} else {
@@ -139,18 +155,6 @@ static int load(const struct hp_request *request)
 out:
 	localhost_bypass__destroy(skel);
 	return status;
-}
-
-/* No connection is taken any more; those that were leave the bypass with what they send next. */
-static void leave(const char *dir, __u32 ifindex)
-{
-	struct settings *settings;
-
-	(void)ifindex;
-	if (map_settings(dir, &settings))
-		return;
-	settings->closing = 1;
-	munmap(settings, sizeof(*settings));
 }
 
 int main(int argc, char **argv)

@@ -7,12 +7,15 @@
 
 #define PORT_WORDS (65536 / 64)
 
-/* What may wait at a reader before the sender leaves the bypass. */
-#define QUEUE_LIMIT_BYTES    (64 << 20)
+/*
+ * What may wait at a reader before the sender leaves the bypass: so many messages, and two thirds
+ * of what TCP would let wait (net.ipv4.tcp_rmem, or the reader's SO_RCVBUF).
+ */
 #define QUEUE_LIMIT_MESSAGES 16384
 
 /* With --framing length32: see framing.bpf.h. */
 #define MESSAGE_LIMIT_BYTES 65536
+#define BACKLOG_LIMIT_BYTES (64 << 20)
 #define FRAMED_SOCKETS_MAX  1024
 
 /* What user space may change at any time. */
@@ -76,6 +79,7 @@ enum event {
 	EVENT_DIRECTION_NO_PEER,     /* through the stack: the peer was not in the map */
 	EVENT_DIRECTION_SENT_BEFORE, /* through the stack: bytes of it went there already */
 	EVENT_LEFT_QUEUE_FULL,	     /* left the bypass: the reader was too far behind */
+	EVENT_LEFT_STACK_USED,	     /* left the bypass: bytes went through the stack besides */
 	EVENT_LEFT_NO_MEMORY,	     /* left the bypass: TCP is short of memory */
 	EVENT_LEFT_PEER_GONE,	     /* left the bypass: the peer's socket is closed */
 	EVENT_LEFT_CLOSING,	     /* left the bypass: it was unloaded */

@@ -121,6 +121,7 @@ int show_stats(const struct hp_attachment *attachment, json_t *fields)
 		[EVENT_DIRECTION_NO_PEER] = { "directions", "no_peer" },
 		[EVENT_DIRECTION_SENT_BEFORE] = { "directions", "sent_before" },
 		[EVENT_LEFT_QUEUE_FULL] = { "left_bypass", "queue_full" },
+		[EVENT_LEFT_STACK_USED] = { "left_bypass", "stack_used" },
 		[EVENT_LEFT_NO_MEMORY] = { "left_bypass", "no_memory" },
 		[EVENT_LEFT_PEER_GONE] = { "left_bypass", "peer_gone" },
 		[EVENT_LEFT_CLOSING] = { "left_bypass", "unloaded" },
