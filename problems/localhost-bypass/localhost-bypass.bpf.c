@@ -435,8 +435,8 @@ static __u32 find_reason_to_leave(struct direction *direction, const struct tcp_
 {
 	if (settings.closing)
 		return EVENT_LEFT_CLOSING;
-	if (tcp->write_seq !=
-	    direction->write_seq) /* by a send() that began before we were there */
+	/* A send() that began while the connection didn't exist yet knows nothing of us. */
+	if (tcp->write_seq != direction->write_seq)
 		return EVENT_LEFT_STACK_USED;
 	if (is_memory_short(tcp))
 		return EVENT_LEFT_NO_MEMORY;
