@@ -16,7 +16,8 @@
 
 bool hp_cgroup_mount(hp_path mount)
 {
-	char line[PATH_MAX], root[PATH_MAX], point[PATH_MAX];
+	char line[PATH_MAX];
+	hp_path root, point;
 	FILE *mounts = fopen("/proc/self/mountinfo", "re");
 	bool found = false;
 
@@ -25,10 +26,11 @@ bool hp_cgroup_mount(hp_path mount)
 	/* ID PARENT DEVICE ROOT POINT OPTIONS... - TYPE ...; ROOT tells a foreign namespace's. */
 	while (!found && fgets(line, sizeof(line), mounts))
 		found = strstr(line, " - cgroup2 ") &&
-			sscanf(line, "%*s %*s %*s %s %s", root, point) == 2 && !strcmp(root, "/");
+			sscanf(line, "%*s %*s %*s %511s %511s", root, point) == 2 &&
+			!strcmp(root, "/");
 	fclose(mounts);
 	if (found)
-		snprintf(mount, sizeof(hp_path), "%.511s", point);
+		snprintf(mount, sizeof(hp_path), "%s", point);
 	return found;
 }
 
