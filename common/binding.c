@@ -94,7 +94,7 @@ static int each_further_link(const char *dir,
 
 	n = scandir(dir, &entries, is_further_link, alphasort);
 	if (n < 0)
-		return -errno;
+		return errno == ENOENT ? 0 : -errno;
 	for (int i = 0; i < n; i++) {
 		if (!err)
 			err = each(dir, entries[i]->d_name, beside);
