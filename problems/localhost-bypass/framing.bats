@@ -190,11 +190,12 @@ through_relay() {
 	through_relay <<-EOF
 	client, peer = pair(listen())
 	seed = int(os.environ.get("HOOKPOINT_SEED", "8080"))
+	lengths = [0, 1, 2, 10, 100, 1000, 5000] * 15 + [LIMIT]
 	def messages(number):
-	    random.seed(seed + number)
 	    chosen = random.Random(seed + number)
 	    for _ in range(10000):
-	        yield struct.pack(">I", n := chosen.choice((0, 1, 10, 100, 1000, 5000, LIMIT if chosen.random() < 0.1 else 2))) + chosen.randbytes(n)
+	        length = chosen.choice(lengths)
+	        yield struct.pack(">I", length) + chosen.randbytes(length)
 	def send(sock, number):
 	    chosen, waiting = random.Random(seed), b""
 	    for data in messages(number): # sometimes several at once, sometimes cut anywhere
@@ -396,7 +397,8 @@ through_relay() {
 	        sent += client.send(data[sent % len(data):])
 	assert sent < 100 * MIB, sent
 	assert stats("packets", "held_back") > 0
-	background(lambda: (client.settimeout(60), client.sendall(data[sent % len(data):]), client.shutdown(socket.SHUT_WR)))
+	client.settimeout(60)
+	background(lambda: (client.sendall(data[sent % len(data):]), client.shutdown(socket.SHUT_WR)))
 	peer.settimeout(60)
 	for at in range(0, sent + len(data) - sent % len(data), len(data)):
 	    assert receive(peer, len(data)) == data
@@ -435,6 +437,10 @@ through_relay() {
 	    for end in ((client, peer), (peer, client))[i % 2]:
 	        end.shutdown(socket.SHUT_WR)
 	    assert rest(client) == rest(peer) == (b"", "")
+	for _ in range(100): # the relay closes its sockets after it has told the ends
+	    if not forwarded():
+	        break
+	    time.sleep(0.05)
 	assert forwarded() == [], forwarded()
 	assert stats("sent", "redirected")["messages"] == 1200
 	EOF

@@ -83,13 +83,17 @@ static const struct sk_psock *find_psock(const struct tcp_sock *tcp)
 static __u64 count_waiting(struct member *member, struct bpf_sock *output)
 {
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(output);
+	__u32 written, forwarded;
 	__s32 bytes;
 
 	if (!tcp)
 		return 0;
-	bytes = (__u32)member->forwarded.bytes - (tcp->write_seq - member->output_start);
+	written = tcp->write_seq;
+	barrier(); /* what another CPU forwards and sends in between makes it more, never less */
+	forwarded = member->forwarded.bytes;
+	bytes = forwarded - (written - member->output_start);
 	if (bytes < 0) { /* others send through it too: count from here */
-		member->output_start = tcp->write_seq - (__u32)member->forwarded.bytes;
+		member->output_start = written - forwarded;
 		bytes = 0;
 	}
 	return bytes +
