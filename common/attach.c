@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Putting a program in its place: attaching it first, or instead of another version. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -341,11 +340,9 @@ static int attach_cgroup(const struct loading *l, int prog_fd, const char **did)
 static bool has_same_hooks(const struct loading *l)
 {
 	struct bpf_program *program;
-	int links = 0, programs = 0;
-	struct dirent *entry;
 	char name[NAME_MAX];
+	int programs = 0;
 	hp_path path;
-	DIR *dir;
 
 	bpf_object__for_each_program(program, l->obj) {
 		if (!is_further(l, program))
@@ -356,12 +353,7 @@ static bool has_same_hooks(const struct loading *l)
 		if (access(path, F_OK))
 			return false;
 	}
-	dir = opendir(l->request->dir);
-	while (dir && (entry = readdir(dir)))
-		links += !strncmp(entry->d_name, HP_FURTHER_LINK, strlen(HP_FURTHER_LINK));
-	if (dir)
-		closedir(dir);
-	return links == programs;
+	return hp_binding_further_links(l->request->dir) == programs;
 }
 
 int hp_cgroup_load(const struct hp_request *request, const struct bpf_object *obj,

@@ -84,6 +84,18 @@ static int is_further_link(const struct dirent *entry)
 	return !strncmp(entry->d_name, HP_FURTHER_LINK, strlen(HP_FURTHER_LINK));
 }
 
+int hp_binding_further_links(const char *dir)
+{
+	struct dirent **entries;
+	int n = scandir(dir, &entries, is_further_link, NULL);
+
+	for (int i = 0; i < n; i++)
+		free(entries[i]);
+	if (n >= 0)
+		free(entries);
+	return n < 0 ? -errno : n;
+}
+
 /* Calls EACH with the names of the further links of DIR, until it returns other than 0. */
 static int each_further_link(const char *dir,
 			     int (*each)(const char *dir, const char *link, const char *beside),

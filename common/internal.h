@@ -36,6 +36,9 @@ struct hp_binding {
 /* What the pins of further links are called: this and the program's name. See binding.c. */
 #define HP_FURTHER_LINK "link_"
 
+/* How many of them DIR has, or a negative errno. */
+int hp_binding_further_links(const char *dir);
+
 /* -ENOENT: nothing does. */
 int hp_binding_read(const char *dir, struct hp_binding *binding);
 

@@ -107,3 +107,17 @@ listens() { [[ -n $("$1" ss -H -ln --"$2" "sport = :$3") ]]; }
 # json FILTER: what the jq-like PATH leads to in the JSON on standard input; python3 is there anyway.
 #   json 'd["attachments"][0]["mode"]'
 json() { python3 -c "import json, sys; d = json.load(sys.stdin); print($1)"; }
+
+# start_host, stop_host TOOL: for setup and teardown of tests that need one host and a cgroup: lo, an empty BPF
+# file system, and a cgroup of its own in $own.
+start_host() {
+	umount /sys/fs/bpf
+	mount -t bpf bpf /sys/fs/bpf
+	ip link set lo up
+	enter_cgroup
+}
+stop_host() {
+	"$1" unload -a --ignore-missing
+	"$1" clean
+	leave_cgroup
+}

@@ -86,19 +86,14 @@ setup_file() {
 }
 
 setup() {
-	umount /sys/fs/bpf
-	mount -t bpf bpf /sys/fs/bpf
-	ip link set lo up
-	enter_cgroup
+	start_host
 	cd "$BATS_TEST_TMPDIR" || return
 	before=$(everything)
 	ports=(-p 7000 -p 7001)
 }
 
 teardown() {
-	"$tool" unload -a --ignore-missing
-	"$tool" clean
-	leave_cgroup
+	stop_host "$tool"
 }
 
 # through_relay [OPTION...]: runs the Python program on standard input while a relay runs with OPTIONs, whose

@@ -12,18 +12,13 @@ stress=$root/tests/bypass/stress
 short_connections=$root/tests/bypass/short-connections
 
 setup() {
-	umount /sys/fs/bpf
-	mount -t bpf bpf /sys/fs/bpf
-	ip link set lo up
-	enter_cgroup
+	start_host
 	cd "$BATS_TEST_TMPDIR" || return
 	before=$(everything)
 }
 
 teardown() {
-	"$tool" unload -a --ignore-missing
-	"$tool" clean
-	leave_cgroup
+	stop_host "$tool"
 }
 
 # need PROGRAM: or the test is skipped.

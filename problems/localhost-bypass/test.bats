@@ -11,19 +11,14 @@ object=$root/problems/localhost-bypass/localhost-bypass.bpf.o
 ours='follow_connections|redirect_to_peer|refuse_options|find_message|forward_message|sockets|connections|directions|members'
 
 setup() {
-	umount /sys/fs/bpf
-	mount -t bpf bpf /sys/fs/bpf
-	ip link set lo up
-	enter_cgroup
+	start_host
 	cgroup=$own/test
 	mkdir "$cgroup"
 	before=$(everything)
 }
 
 teardown() {
-	"$tool" unload -a --ignore-missing
-	"$tool" clean
-	leave_cgroup
+	stop_host "$tool"
 }
 
 cgroups() { find "$own" -maxdepth 1 -name 'localhost-bypass-*'; }
