@@ -3,6 +3,7 @@
 
 PROBLEMS := $(patsubst problems/%/Makefile,%,$(wildcard problems/*/Makefile))
 NAME ?=
+KERNEL ?= 6.1
 # What NAME says here is not for the Makefiles of the problems, which have a NAME of their own.
 MAKEOVERRIDES := $(filter-out NAME=%,$(MAKEOVERRIDES))
 
@@ -30,6 +31,18 @@ test: ## run every test, or those of NAME=... (root)
 	@echo "building"
 	@$(AS_OWNER) $(MAKE) --no-print-directory -s build tests
 	@scripts/test $(NAME)
+
+vm: ## tell the story of NAME=... on another kernel, in a virtual machine; KERNEL=6.1, 6.12, host or a bzImage
+	@scripts/setup build demo vm
+	@echo "building"
+	@$(AS_OWNER) $(MAKE) --no-print-directory -s build
+	@scripts/vm --kernel $(KERNEL) -- scripts/demo $(NAME)
+
+test-vm: ## run the tests of NAME=..., or all, on 6.1 and on 6.12, each in a virtual machine
+	@scripts/setup build demo test vm
+	@echo "building"
+	@$(AS_OWNER) $(MAKE) --no-print-directory -s build tests
+	@scripts/test-vm $(NAME)
 
 bench: ## measure every problem, or NAME=..., beside its peers (root)
 	@scripts/setup build bench
@@ -64,4 +77,4 @@ clean: ## remove everything that was built
 	@for dir in common scripts/lib tests $(PROBLEMS:%=problems/%); do \
 		$(MAKE) --no-print-directory -C $$dir clean; done
 
-.PHONY: all help demo test bench lint doctor build common tests benches clean
+.PHONY: all help demo test vm test-vm bench lint doctor build common tests benches clean
