@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
+# bats file_tags=host
+#
 # scripts/bench: that it measures what it says it does. How good the figures are is nothing for a test.
 
 load helpers

@@ -15,6 +15,7 @@ doctor=$root/scripts/doctor
 	assert_line "  ok    the verifier's consent"
 }
 
+# bats test_tags=host
 @test "doctor: -j says the same as JSON" {
 	"$doctor" -j >"$BATS_TEST_TMPDIR/json"
 	assert_equal "$(json "d['schema']" <"$BATS_TEST_TMPDIR/json")" 1
@@ -23,12 +24,14 @@ doctor=$root/scripts/doctor
 		<"$BATS_TEST_TMPDIR/json")" True
 }
 
+# bats test_tags=host
 @test "doctor: no BPF file system is a lack with its remedy, exit 1" {
 	run without_bpffs "$doctor"
 	assert_failure 1
 	assert_line --partial 'LACK  BPF file system: not mounted at /sys/fs/bpf: sudo mount -t bpf bpf'
 }
 
+# bats test_tags=host
 @test "doctor: an ordinary user is told which capabilities are missing, exit 1" {
 	run setpriv --reuid=65534 --regid=65534 --clear-groups "$doctor"
 	assert_failure 1
@@ -36,6 +39,7 @@ doctor=$root/scripts/doctor
 	assert_line "  LACK  program: trying it takes capabilities: run it with sudo"
 }
 
+# bats test_tags=host
 @test "doctor: a missing tool is named with its package and the command that installs it" {
 	printf 'frobnicator cmd:no-such-command build frob-utils = frob frob\n' >"$BATS_TEST_TMPDIR/packages"
 	printf 'sh cmd:sh demo,test dash = dash dash\n' >>"$BATS_TEST_TMPDIR/packages"
@@ -44,6 +48,7 @@ doctor=$root/scripts/doctor
 	assert_line "  LACK  frobnicator: frob-utils: sudo scripts/setup build demo test"
 }
 
+# bats test_tags=host
 @test "doctor: what the kernel lacks is named, with the first kernel that has it" {
 	# A kernel without the feature can't be had here; an object that calls a helper of the future can.
 	cat >"$BATS_TEST_TMPDIR/future.bpf.c" <<-'EOF'
@@ -60,6 +65,7 @@ doctor=$root/scripts/doctor
 	assert_line $'the verifier\'s consent\tlack\t-'
 }
 
+# bats test_tags=host
 @test "doctor: bad usage gives one line and exit 1" {
 	local arguments
 	for arguments in -x frob "-j frob"; do

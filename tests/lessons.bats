@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
+# bats file_tags=host
+#
 # Lessons quote the sources word for word.
 
 load helpers

@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
+# bats file_tags=host
+#
 # scripts/new-problem, and the problem that it makes, in a copy of what they need of the tree.
 #
 # shellcheck disable=SC2154 # run sets stderr and stderr_lines

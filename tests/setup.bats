@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
+# bats file_tags=host
+#
 # scripts/setup and scripts/find-bpftool, against a table, a system and package managers made up here:
 # nothing is installed.
 #

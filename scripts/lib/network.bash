@@ -28,6 +28,7 @@ enter_sandbox() {
 # What enter_sandbox's new process does first.
 furnish_sandbox() {
 	trap 'exit 130' INT TERM HUP # without a trap the first process of a PID namespace is deaf to them
+	PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH # the distribution's tools, whatever else there is
 	mount -t tmpfs tmpfs /run
 	mount -t bpf bpf /sys/fs/bpf
 	mkdir /run/netns
@@ -65,14 +66,14 @@ delete_network() {
 server() { nsenter --net=/run/netns/server -- "$@"; }
 client() { nsenter --net=/run/netns/client -- "$@"; }
 
-# wait_for COMMAND...: until it succeeds, at most 5 seconds.
+# wait_for COMMAND...: until it succeeds, at most 5 seconds, or HOOKPOINT_PATIENCE.
 wait_for() {
-	local tries
-	for ((tries = 0; tries < 100; tries++)); do
+	local limit=${HOOKPOINT_PATIENCE:-5} tries
+	for ((tries = 0; tries < limit * 20; tries++)); do
 		if "$@" >/dev/null 2>&1; then return 0; fi
 		sleep 0.05
 	done
-	echo "waited 5 s in vain for: $*" >&2
+	echo "waited $limit s in vain for: $*" >&2
 	return 1
 }
 
