@@ -15,7 +15,7 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 find_kernel() {
 	local name=$1
 	modules=$2
-	if [[ ${suites[$name]:-} ]]; then
+	if [[ $name && ${suites[$name]:-} ]]; then
 		[[ -e $cache/linux-$name ]] || fetch_kernel "$name"
 		kernel=$cache/linux-$name/boot/vmlinux
 		version=$(basename "$cache/linux-$name"/lib/modules/*)
@@ -52,6 +52,24 @@ run_apt() {
 		-o Acquire::Languages=none -o Acquire::PDiffs=false -o APT::Sandbox::User= "${@:3}"
 }
 
+# interruptible COMMAND...: bash runs a trap after the command that it waits for has ended, however long that
+# takes, but at once if that command is wait. The job has a process group, to be ended with all that it started.
+interruptible() {
+	local result=0
+	set -m
+	"$@" &
+	job=$!
+	set +m
+	wait "$job" || result=$?
+	job=''
+	return $result
+}
+
+stop_job() {
+	kill -9 -- "-$job" 2>/dev/null || true
+	wait "$job" 2>/dev/null || true
+}
+
 # update_lists SERIES: what Debian offers now.
 update_lists() {
 	local suite=${suites[$1]} lists=$cache/apt-$1
@@ -62,7 +80,7 @@ update_lists() {
 	deb [signed-by=$keyring] http://deb.debian.org/debian $suite main
 	deb [signed-by=$keyring] http://deb.debian.org/debian-security $suite-security main
 	EOF
-	run_apt apt-get "$1" update >"$lists/log" 2>&1
+	interruptible run_apt apt-get "$1" update >"$lists/log" 2>&1
 }
 
 # package_of SERIES: the package, as NAME VERSION, that linux-image-amd64 depends on.
@@ -74,19 +92,23 @@ package_of() {
 		awk '/^Package:/ { name = $2 } /^Version:/ { print name, $2; exit }'
 }
 
+# download SERIES PACKAGE DIR
+download() { cd "$3" && run_apt apt-get "$1" download "$2"; }
+
 # fetch_kernel SERIES: to the cache. What is there is whole: it gets its name last.
 fetch_kernel() {
 	local series=$1 lists=$cache/apt-$1 package lock
 	mkdir -p "$cache"
 	exec {lock}>"$cache/lock"
-	flock "$lock"
+	interruptible flock "$lock"
+	rm -rf "$cache"/partial-* # of one that was killed
 	if [[ ! -e $cache/linux-$series ]]; then # nobody else has fetched it meanwhile
 		say "fetching the package lists of Debian ${suites[$series]}"
 		update_lists "$series" || fail_fetch "$lists"
 		package=$(package_of "$series") || die 1 "Debian ${suites[$series]} offers no kernel"
 		say "downloading ${package% *}, about 100 MB"
 		partial=$(mktemp -d "$cache/partial-XXXXXX")
-		(cd "$partial" && run_apt apt-get "$series" download "${package% *}") >"$lists/log" 2>&1 || fail_fetch "$lists"
+		interruptible download "$series" "${package% *}" "$partial" >"$lists/log" 2>&1 || fail_fetch "$lists"
 		say "unpacking it to $cache/linux-$series"
 		dpkg-deb -x "$partial"/*.deb "$partial"
 		rm -r "$partial"/*.deb "${partial:?}/usr/share" # documentation
@@ -126,13 +148,11 @@ fail_fetch() {
 list_kernels() {
 	local series have package
 	while read -r series; do
-		have=$(basename "$cache/linux-$series"/lib/modules/*)
-		[[ $have ]] && have+=', cached' || have='not cached'
-		if [[ -e $cache/apt-$series/sources.list ]] || update_lists "$series"; then
-			package=$(package_of "$series") || package='no kernel'
-		else
+		have='not cached'
+		[[ ! -e $cache/linux-$series ]] || have="$(basename "$cache/linux-$series"/lib/modules/*), cached"
+		package=$(package_of "$series") ||
+			{ (update_lists "$series") 2>/dev/null && package=$(package_of "$series"); } ||
 			package='nothing that can be fetched now'
-		fi
 		printf '  %-6s %s; Debian %s offers %s\n' "$series" "$have" "${suites[$series]}" "$package"
 	done < <(printf '%s\n' "${!suites[@]}" | sort -V)
 	have="no image at /boot/vmlinuz-$(uname -r)"
@@ -159,7 +179,7 @@ make_initramfs() {
 		for name in virtio_pci virtio_console 9pnet_virtio 9p overlay veth sch_ingress cls_bpf; do
 			# Errors are left to vm-init, which sees what the kernel can do; it may be built in.
 			modprobe -d "$1" -S these --show-depends "$name" 2>/dev/null || true
-		done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' >"$1/order"
+		done | sed -n 's/^insmod \(.*\.ko[.a-z]*\).*/\1/p' | awk '!seen[$0]++' >"$1/order"
 		while read -r path; do
 			name=$(basename "${path%%.ko*}")
 			case $path in
