@@ -32,13 +32,13 @@ test: ## run every test, or those of NAME=... (root)
 	@$(AS_OWNER) $(MAKE) --no-print-directory -s build tests
 	@scripts/test $(NAME)
 
-vm: ## tell the story of NAME=... on another kernel, in a virtual machine; KERNEL=6.1, 6.12, host or a bzImage
+vm: ## demo in a virtual machine, on KERNEL=6.1 (the default), 6.12, host or a file
 	@scripts/setup build demo vm
 	@echo "building"
 	@$(AS_OWNER) $(MAKE) --no-print-directory -s build
-	@scripts/vm --kernel $(KERNEL) -- scripts/demo $(NAME)
+	@scripts/vm --kernel "$(KERNEL)" -- scripts/demo $(NAME)
 
-test-vm: ## run the tests of NAME=..., or all, on 6.1 and on 6.12, each in a virtual machine
+test-vm: ## run every test, or those of NAME=..., in virtual machines, on 6.1 and 6.12
 	@scripts/setup build demo test vm
 	@echo "building"
 	@$(AS_OWNER) $(MAKE) --no-print-directory -s build tests

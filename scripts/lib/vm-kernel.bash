@@ -7,7 +7,7 @@
 
 # series and suite of Debian, whose linux-image-amd64 is the newest kernel of that series
 declare -A suites=([6.1]=bookworm [6.12]=trixie)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/hookpoint
+cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/hookpoint
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # find_kernel NAME MODULES: sets kernel to the image, version to what to call it, and modules to the directory
@@ -25,9 +25,8 @@ find_kernel() {
 	fi
 	if [[ $name == host ]]; then
 		version=$(uname -r)
-		kernel=/boot/vmlinuz-$version
-		[[ -e $kernel ]] || kernel=/lib/modules/$version/vmlinuz # Fedora, Arch
-		[[ -e $kernel ]] || die 1 "there is no image of this machine's kernel: /boot/vmlinuz-$version is missing"
+		kernel=$(host_kernel)
+		[[ -e $kernel ]] || die 1 "there is no image of this machine's kernel: $kernel is missing"
 		[[ -r $kernel ]] || die 1 "cannot read $kernel: run it with sudo"
 		modules=${modules:-/lib/modules/$version}
 	elif [[ -f $name ]]; then
@@ -40,6 +39,14 @@ find_kernel() {
 	fi
 	[[ ! $modules || -r $modules/modules.dep ]] ||
 		die 1 "$modules has no modules.dep: name the directory lib/modules/VERSION, after depmod"
+}
+
+# host_kernel: where the image of this machine's kernel should be.
+host_kernel() {
+	local image
+	image=/lib/modules/$(uname -r)/vmlinuz # Fedora, Arch
+	[[ -e $image ]] || image=/boot/vmlinuz-$(uname -r)
+	echo "$image"
 }
 
 # run_apt TOOL SERIES ARGUMENTS...: apt-get or apt-cache, for nothing but the sources of that series, and with
@@ -70,11 +77,14 @@ stop_job() {
 	wait "$job" 2>/dev/null || true
 }
 
+can_fetch() {
+	type -P apt-get >/dev/null || { say "Debian's kernels take apt-get; without it: --kernel host, or a file"; return 1; }
+	[[ -r $keyring ]] || { say "missing $keyring: run: sudo scripts/setup vm"; return 1; }
+}
+
 # update_lists SERIES: what Debian offers now.
 update_lists() {
 	local suite=${suites[$1]} lists=$cache/apt-$1
-	type -P apt-get >/dev/null || die 1 "Debian's kernels take apt-get; without it: --kernel host, or a file"
-	[[ -r $keyring ]] || die 1 "missing $keyring: run: sudo scripts/setup vm"
 	mkdir -p "$lists/lists/partial"
 	cat >"$lists/sources.list" <<-EOF
 	deb [signed-by=$keyring] http://deb.debian.org/debian $suite main
@@ -98,11 +108,13 @@ download() { cd "$3" && run_apt apt-get "$1" download "$2"; }
 # fetch_kernel SERIES: to the cache. What is there is whole: it gets its name last.
 fetch_kernel() {
 	local series=$1 lists=$cache/apt-$1 package lock
-	mkdir -p "$cache"
+	mkdir -p "$cache" 2>/dev/null || true
+	[[ -w $cache ]] || die 1 "cannot write to $cache, where kernels are kept"
 	exec {lock}>"$cache/lock"
 	interruptible flock "$lock"
 	rm -rf "$cache"/partial-* # of one that was killed
 	if [[ ! -e $cache/linux-$series ]]; then # nobody else has fetched it meanwhile
+		can_fetch || exit 1
 		say "fetching the package lists of Debian ${suites[$series]}"
 		update_lists "$series" || fail_fetch "$lists"
 		package=$(package_of "$series") || die 1 "Debian ${suites[$series]} offers no kernel"
@@ -136,7 +148,8 @@ decompress_kernel() {
 	' 28 b5 2f fd') unpack='zstd -dcq' ;;
 	*) return 1 ;;
 	esac
-	tail -c +$((offset + 1)) "$1" | head -c $((length - 4)) | $unpack >"$2"
+	# (tail is no part of the pipeline: it ends by SIGPIPE.)
+	head -c $((length - 4)) < <(tail -c +$((offset + 1)) "$1") | $unpack >"$2"
 }
 
 fail_fetch() {
@@ -151,12 +164,12 @@ list_kernels() {
 		have='not cached'
 		[[ ! -e $cache/linux-$series ]] || have="$(basename "$cache/linux-$series"/lib/modules/*), cached"
 		package=$(package_of "$series") ||
-			{ (update_lists "$series") 2>/dev/null && package=$(package_of "$series"); } ||
+			{ can_fetch 2>/dev/null && update_lists "$series" && package=$(package_of "$series"); } ||
 			package='nothing that can be fetched now'
 		printf '  %-6s %s; Debian %s offers %s\n' "$series" "$have" "${suites[$series]}" "$package"
 	done < <(printf '%s\n' "${!suites[@]}" | sort -V)
-	have="no image at /boot/vmlinuz-$(uname -r)"
-	[[ ! -e /boot/vmlinuz-$(uname -r) ]] || have=/boot/vmlinuz-$(uname -r)
+	have=$(host_kernel)
+	[[ -e $have ]] || have="no image at $have"
 	printf '  %-6s %s\n' host "this machine's $(uname -r), $have"
 	printf '  %-6s %s\n' FILE "a bzImage, with --modules DIR if it has any"
 }
@@ -164,7 +177,7 @@ list_kernels() {
 # make_initramfs DIR: everything that the kernel needs before it sees the host's files: busybox, the modules of
 # virtio, 9p and overlay in the order in which they load, vm-init. DIR/initramfs is the result.
 make_initramfs() {
-	local tree=$1/tree busybox name path
+	local tree=$1/tree busybox name path module
 	mkdir -p "$tree"/{bin,dev,proc,sys,modules} "$1/lib/modules"
 	busybox=$(type -P busybox)
 	cp "$busybox" "$tree/bin/busybox"
@@ -181,14 +194,14 @@ make_initramfs() {
 			modprobe -d "$1" -S these --show-depends "$name" 2>/dev/null || true
 		done | sed -n 's/^insmod \(.*\.ko[.a-z]*\).*/\1/p' | awk '!seen[$0]++' >"$1/order"
 		while read -r path; do
-			name=$(basename "${path%%.ko*}")
+			module=${path##*/} module=${module%%.ko*}
 			case $path in
 			*.xz) xz -dc "$path" ;;
 			*.zst) zstd -dcq "$path" ;;
 			*.gz) gzip -dc "$path" ;;
 			*) cat "$path" ;;
-			esac >"$tree/modules/$name.ko"
-			echo "$name.ko" >>"$tree/modules/order"
+			esac >"$tree/modules/$module.ko"
+			echo "$module.ko" >>"$tree/modules/order"
 		done <"$1/order"
 	fi
 	(cd "$tree" && find . | busybox cpio -o -H newc 2>/dev/null) >"$1/initramfs"
