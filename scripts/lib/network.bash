@@ -35,11 +35,8 @@ furnish_sandbox() {
 }
 
 make_network() {
-	local host
-	for host in server client; do
-		ip netns add $host
-		ip -netns $host link set lo up
-	done
+	ip netns add server
+	ip netns add client
 	ip link add veth0 netns server type veth peer name veth0 netns client
 	give_addresses server 1
 	give_addresses client 2
@@ -47,11 +44,12 @@ make_network() {
 
 give_addresses() {
 	local host=$1 number=$2
-	ip -netns "$host" link set veth0 up
-	ip -netns "$host" address add "10.0.0.$number/24" dev veth0
-	if have_ipv6; then
-		ip -netns "$host" address add "fd00::$number/64" dev veth0 nodad
-	fi
+	ip -netns "$host" -batch - <<-EOF
+	link set lo up
+	link set veth0 up
+	address add 10.0.0.$number/24 dev veth0
+	$(! have_ipv6 || echo "address add fd00::$number/64 dev veth0 nodad")
+	EOF
 }
 
 have_ipv6() { [[ -e /proc/sys/net/ipv6 ]]; }
@@ -68,13 +66,15 @@ client() { nsenter --net=/run/netns/client -- "$@"; }
 
 # wait_for COMMAND...: until it succeeds, at most 5 seconds, or HOOKPOINT_PATIENCE.
 wait_for() {
-	local limit=${HOOKPOINT_PATIENCE:-5} tries
-	for ((tries = 0; tries < limit * 20; tries++)); do
-		if "$@" >/dev/null 2>&1; then return 0; fi
+	local limit=${HOOKPOINT_PATIENCE:-5} end
+	end=$((SECONDS + limit))
+	until "$@" >/dev/null 2>&1; do
+		if ((SECONDS > end)); then
+			echo "waited $limit s in vain for: $*" >&2
+			return 1
+		fi
 		sleep 0.05
 	done
-	echo "waited $limit s in vain for: $*" >&2
-	return 1
 }
 
 # enter_cgroup: moves this shell into a cgroup (v2) of its own, whose directory is then in $own; leave_cgroup

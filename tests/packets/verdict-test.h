@@ -28,7 +28,7 @@ struct verdict_test {
 	uint64_t seed; /* unless the command line has another */
 
 	/* From begin_test(). */
-	uint64_t mutations;
+	uint64_t mutations, step;
 	struct packet_list fixtures;
 
 	/* From stay_on_cpu(): its number, and how many slots a value of a per-CPU map has. */
@@ -72,8 +72,9 @@ int stay_on_cpu(void);
 int run_program(int program_fd, const uint8_t *packet, size_t len, uint32_t *action);
 
 /*
- * JUDGE gets each fixture, cut to every length that the kernel accepts, the last one being its own.
- * Stops when it returns anything but 0, and returns that.
+ * JUDGE gets each fixture, cut to every length that the kernel accepts, or as few of them as the
+ * command line says, the last one being its own. Stops when it returns anything but 0, and returns
+ * that.
  */
 int run_truncations(struct check *check,
 		    int (*judge)(struct check *check, const uint8_t *packet, size_t len));
