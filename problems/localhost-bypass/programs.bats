@@ -30,23 +30,26 @@ need() { command -v "$1" >/dev/null || skip "needs $1"; }
 # done in the file `stats`. Nothing that it starts is left then.
 bypassed() {
 	local functions
-	mapfile -t functions < <(compgen -A function | grep -E '^(run_|start_|wait_for$|is_open$|fetch$|stop$)')
+	mapfile -t functions < <(compgen -A function | grep -E '^(run_|start_|wait_for$|is_open$|fetch$|stop$|scaled$)')
 	export -f "${functions[@]}"
 	export tool
-	timeout 60 "$tool" exec -- bash -eEuo pipefail -c '
+	timeout "$(scaled 60 300)" "$tool" exec -- bash -eEuo pipefail -c '
 		"$@"
 		"$tool" stats -j >stats' - "$@"
 }
 
-# was_bypassed: fails unless in the last run 9 of 10 local connections were. (On some, nothing is sent.)
+# was_bypassed [EXPRESSION]: fails unless in the last run 9 of 10 local connections were, and something was sent so.
+# (On some, nothing is sent.) The EXPRESSION is of `a`, what the tool counted, and to be true, too.
 was_bypassed() {
-	counted '{name: group for name, group in a.items() if isinstance(group, dict)}' # seen if the test fails
-	assert_equal "$(counted 'a["connections"]["bypassed"] > 0.9 * a["connections"]["local"]')" True
-	assert_equal "$(counted 'a["sent"]["redirected"]["messages"] > 0')" True
+	python3 - "${1:-True}" <<-'PYTHON'
+	import json, sys
+	a = json.load(open("stats"))["attachments"][0]
+	print({name: group for name, group in a.items() if isinstance(group, dict)}) # seen if the test fails
+	assert a["connections"]["bypassed"] > 0.9 * a["connections"]["local"]
+	assert a["sent"]["redirected"]["messages"] > 0
+	assert eval(sys.argv[1]), sys.argv[1]
+	PYTHON
 }
-
-# counted EXPRESSION: of `a`, what the tool counted.
-counted() { python3 -c "import json; a = json.load(open('stats'))['attachments'][0]; print($1)"; }
 
 # nothing_remains: neither programs, maps and pins of the tool's nor its cgroup.
 nothing_remains() {
@@ -78,16 +81,17 @@ run_iperf3() {
 }
 
 # (What arrives is not compared: iperf3 ends with bytes on their way, whether there is a bypass or not.)
+# bats test_tags=slow
 @test "localhost-bypass: iperf3 sends both ways, over IPv4 and IPv6, on one connection or eight" {
-	local options
+	local options mib
 	need iperf3
+	mib=$(scaled 500 10)
 	for options in 127.0.0.1 "::1 -R" "127.0.0.1 -P 8 -R" "::1 -P 8"; do
 		echo "# iperf3 $options"
 		# shellcheck disable=SC2086 # they are several
-		bypassed run_iperf3 $options --bytes 500M
-		assert_equal "$(json '"error" in d' <result)" False
-		assert_equal "$(json 'd["end"]["sum_sent"]["bytes"] >= 500 << 20' <result)" True
-		assert_equal "$(json 'd["end"]["sum_received"]["bytes"] >= 250 << 20' <result)" True
+		bypassed run_iperf3 $options --bytes "${mib}M"
+		assert_equal "$(json "'error' in d, d['end']['sum_sent']['bytes'] >= $mib << 20,
+			d['end']['sum_received']['bytes'] >= $mib << 19" <result)" "False True True"
 		was_bypassed
 	done
 	nothing_remains
@@ -95,19 +99,21 @@ run_iperf3() {
 
 # --- nginx and curl ---
 
-# make_files: of 1 byte, 4 KiB, 1 MiB and 1 GiB. The last one has a line of its own in every 64 KiB, not always
-# at the same place, and holes between them.
+# make_files: of 1 byte, 4 KiB, 1 MiB, and a large one of 1 GiB, where emulated of 16 MiB. That has a line of its
+# own in every 64 KiB, not always at the same place, and holes between them.
 make_files() {
 	mkdir files
 	head -c 1 /dev/urandom >files/1
 	head -c 4K /dev/urandom >files/4K
 	head -c 1M /dev/urandom >files/1M
 	python3 -c 'if True:
-		file = open("files/1G", "wb")
-		file.truncate(1 << 30)
-		for i in range(1 << 14):
+		import sys
+		lines = int(sys.argv[1])
+		file = open("files/large", "wb")
+		file.truncate(lines << 16)
+		for i in range(lines):
 			file.seek((i << 16) + i * 7919 % 65000)
-			file.write(b"line %d\n" % i)'
+			file.write(b"line %d\n" % i)' "$(scaled $((1 << 14)) $((1 << 8)))"
 }
 
 # nginx_config on|off: with or without sendfile.
@@ -140,9 +146,9 @@ nginx_config() {
 start_nginx() { start_server 8080 nginx -e "$PWD/error.log" -c "$PWD/nginx.conf"; }
 
 # fetch HOST SIZE: arrives as the file is.
-fetch() { curl -fsS --max-time 20 "http://$1:8080/$2" | cmp - "files/$2"; }
+fetch() { curl -fsS --max-time "$(scaled 20 120)" "http://$1:8080/$2" | cmp - "files/$2"; }
 
-# run_downloads HOST: of 1 GiB; of less, over IPv4 and IPv6.
+# run_downloads HOST: of the large file; of less, over IPv4 and IPv6.
 run_downloads() {
 	local nginx size
 	start_nginx
@@ -151,21 +157,21 @@ run_downloads() {
 		fetch 127.0.0.1 "$size"
 		fetch '[::1]' "$size"
 	done
-	fetch "$1" 1G
+	fetch "$1" large
 	stop $nginx
 }
 
-# run_keep_alive: 150 requests, for files of three sizes, on one connection.
+# run_keep_alive N: so many requests for each of three files, on one connection.
 run_keep_alive() {
 	local nginx i
 	start_nginx
 	nginx=$!
-	for ((i = 0; i < 50; i++)); do
+	for ((i = 0; i < $1; i++)); do
 		printf 'url = http://127.0.0.1:8080/%s\noutput = got/%s.%d\n' 1 1 $i 4K 4K $i 1M 1M $i
 	done >requests
 	mkdir -p got
-	curl -fsS --max-time 20 -w '%{num_connects}\n' -K requests >connects
-	for ((i = 0; i < 50; i++)); do
+	curl -fsS --max-time "$(scaled 20 120)" -w '%{num_connects}\n' -K requests >connects
+	for ((i = 0; i < $1; i++)); do
 		cmp got/1.$i files/1
 		cmp got/4K.$i files/4K
 		cmp got/1M.$i files/1M
@@ -188,7 +194,7 @@ run_downloads_at_once() {
 	stop $nginx
 }
 
-@test "localhost-bypass: curl gets from nginx what is there, from 1 byte to 1 GiB, with sendfile and without" {
+@test "localhost-bypass: curl gets from nginx what is there, from 1 byte to 1 GiB (16 MiB where emulated), with sendfile and without" {
 	need nginx
 	make_files
 	nginx_config on >nginx.conf
@@ -200,16 +206,18 @@ run_downloads_at_once() {
 	nothing_remains
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: curl and nginx keep a connection, and make several at once" {
-	local sendfile
+	local sendfile files
 	need nginx
+	files=$(scaled 50 6)
 	make_files
 	for sendfile in on off; do
 		nginx_config $sendfile >nginx.conf
-		bypassed run_keep_alive
-		assert_equal "$(awk '{ sum += $1 } END { print NR, sum }' connects)" "150 1"
+		bypassed run_keep_alive "$files"
+		assert_equal "$(awk '{ sum += $1 } END { print NR, sum }' connects)" "$((3 * files)) 1"
 		was_bypassed
-		bypassed run_downloads_at_once 30 1M
+		bypassed run_downloads_at_once "$(scaled 30 6)" 1M
 		was_bypassed
 		rm -r got
 	done
@@ -225,71 +233,79 @@ start_redis() {
 	start_server 6379 run_redis_server --port 6379 --bind 127.0.0.1 ::1 --save '' --appendonly no --dir "$PWD"
 }
 
-# run_redis_cli: 20000 values, all in one go, and a long one; each is read back.
+# run_redis_cli N: so many values, all in one go, and a long one; each is read back.
 run_redis_cli() {
 	local redis
 	start_redis
 	redis=$!
-	seq 20000 | sed 's/.*/SET key:& value-&-of-many/' | redis-cli --pipe >answer
-	seq 20000 | sed 's/.*/GET key:&/' | redis-cli -h ::1 >values
+	seq "$1" | sed 's/.*/SET key:& value-&-of-many/' | redis-cli --pipe >answer
+	seq "$1" | sed 's/.*/GET key:&/' | redis-cli -h ::1 >values
 	redis-cli -x set long <data >/dev/null
 	redis-cli get long | cmp - <(cat data && echo)
 	stop $redis
 }
 
+# run_redis_benchmark N: so many requests of a kind one by one, and five times as many in rows.
 run_redis_benchmark() {
 	local redis
 	start_redis
 	redis=$!
-	redis-benchmark --csv -n 20000 -c 50 -t set,get,lpush,lrange_100 >one-by-one
-	redis-benchmark --csv -n 100000 -c 50 -P 16 -t set,get,incr >in-rows
+	redis-benchmark --csv -n "$1" -c 50 -t set,get,lpush,lrange_100 >one-by-one
+	redis-benchmark --csv -n "$((5 * $1))" -c 50 -P 16 -t set,get,incr >in-rows
 	redis-cli get counter:__rand_int__ >counter
 	stop $redis
 }
 
-# run_publishing: one publishes 5000 messages, three hear of them.
+# run_publishing N: one publishes so many messages, three hear of them.
 run_publishing() {
 	local redis i
 	start_redis
 	redis=$!
 	for i in 1 2 3; do
-		timeout 20 redis-cli subscribe news >"heard.$i" 3>&- &
+		timeout "$(scaled 20 100)" redis-cli subscribe news >"heard.$i" 3>&- &
 	done
 	wait_for eval '[[ $(redis-cli --raw pubsub numsub news | tail -n 1) == 3 ]]'
-	seq 5000 | sed 's/.*/PUBLISH news message-&/' | redis-cli >/dev/null
+	seq "$1" | sed 's/.*/PUBLISH news message-&/' | redis-cli >/dev/null
 	for i in 1 2 3; do
-		wait_for grep -qx message-5000 "heard.$i"
+		wait_for grep -qx "message-$1" "heard.$i"
 	done
 	stop $redis
 	wait
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: redis-cli reads back from redis-server what it has set" {
+	local values
 	need redis-check-rdb
-	head -c 20M < <(seq 100000000) >data
-	bypassed run_redis_cli
-	grep -qx 'errors: 0, replies: 20000' answer
-	diff <(seq 20000 | sed 's/.*/value-&-of-many/') values
+	values=$(scaled 20000 2000)
+	head -c "$(scaled 20M 2M)" < <(seq 100000000) >data
+	bypassed run_redis_cli "$values"
+	grep -qx "errors: 0, replies: $values" answer
+	diff <(seq "$values" | sed 's/.*/value-&-of-many/') values
 	was_bypassed
 	nothing_remains
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: redis-benchmark runs through, one request at a time and 16" {
+	local requests
 	need redis-check-rdb
-	bypassed run_redis_benchmark
+	requests=$(scaled 20000 800) # five times that, a multiple of 16
+	bypassed run_redis_benchmark "$requests"
 	assert_equal "$(wc -l <one-by-one)" 6 # a heading, 4 tests, and what one of them needs
 	assert_equal "$(wc -l <in-rows)" 4
-	assert_equal "$(cat counter)" 100000
+	assert_equal "$(cat counter)" "$((5 * requests))"
 	was_bypassed
 	nothing_remains
 }
 
 @test "localhost-bypass: subscribers of redis-server hear each message, in order" {
-	local i
+	local i messages
 	need redis-check-rdb
-	bypassed run_publishing
+	messages=$(scaled 5000 500)
+	bypassed run_publishing "$messages"
 	for i in 1 2 3; do
-		diff <(seq 5000 | sed 's/.*/message-&/') <(grep '^message-' "heard.$i")
+		diff <(seq "$messages" | sed 's/.*/message-&/') <(grep '^message-' "heard.$i")
 	done
 	was_bypassed
 	nothing_remains
@@ -302,29 +318,36 @@ run_stress() { "$stress" "$@" >transcript; }
 # same_as_plain OPTION...: stress prints the same with the bypass.
 same_as_plain() {
 	export stress
+	set -- --seconds "$(scaled 30 200)" "$@"
 	"$stress" "$@" >plain
 	bypassed run_stress "$@"
 	cmp plain transcript
 	was_bypassed
 }
 
-@test "localhost-bypass: 1000 connections at once, ended in all ways, give each what was sent" {
-	same_as_plain --seed 1
-	same_as_plain --seed 2
+@test "localhost-bypass: 1000 connections at once (100 where emulated), ended in all ways, give each what was sent" {
+	local plan
+	plan="--connections $(scaled 1000 100) --bytes $(scaled 536870912 8388608)"
+	# shellcheck disable=SC2086 # they are several
+	same_as_plain $plan --seed 1
+	# shellcheck disable=SC2086
+	same_as_plain $plan --seed 2
 	nothing_remains
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: readers that are far behind get each byte, through the bypass and then the stack" {
-	same_as_plain --connections 4 --bytes 1000000000
-	[[ $(counted 'a["left_bypass"]["queue_full"]') -gt 0 ]]
+	same_as_plain --connections 4 --bytes "$(scaled 1000000000 100000000)"
+	was_bypassed 'a["left_bypass"]["queue_full"] > 0'
 	nothing_remains
 }
 
-run_short_connections() { "$short_connections"; }
+run_short_connections() { "$short_connections" "$1"; }
 
-@test "localhost-bypass: 100,000 short connections, with addresses and ports used again, get their answers" {
+# bats test_tags=slow
+@test "localhost-bypass: 100,000 short connections (3,000 where emulated), with addresses and ports used again, get their answers" {
 	export short_connections
-	bypassed run_short_connections
+	bypassed run_short_connections "$(scaled 100000 3000)"
 	was_bypassed
 	nothing_remains
 }
