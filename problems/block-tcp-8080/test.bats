@@ -341,6 +341,7 @@ build_variant() {
 	assert_success
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: several interfaces at once, each with ports and counters of its own" {
 	ip -netns server link add veth1 type veth peer name veth2
 	run server "$tool" load -i veth0 -i veth1
@@ -358,6 +359,7 @@ build_variant() {
 	nothing_left "$empty_network"
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: interfaces of the same name in two namespaces do not meet" {
 	server "$tool" load -i veth0 -p 1
 	client "$tool" load -i veth0 -p 2
@@ -399,6 +401,7 @@ build_variant() {
 	nothing_left "$empty_network"
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: a replacing that was killed halfway is finished by the next command" {
 	local pins
 	server "$tool" load -i veth0
@@ -423,6 +426,7 @@ build_variant() {
 
 # --- run, and loaders that die ---
 
+# bats test_tags=slow
 @test "block-tcp-8080: run blocks until SIGINT or SIGTERM, then detaches and exits 0" {
 	local signal
 	for signal in INT TERM; do
@@ -438,6 +442,7 @@ build_variant() {
 	done
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: kill -9 of run leaves the guard, and run, load or clean take it up" {
 	local pid
 	start_and_kill() {
@@ -465,6 +470,7 @@ build_variant() {
 	server "$tool" unload -i veth0
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: a second run on the same interface is refused while the first one lives" {
 	start server "$tool" run -i veth0 >"$BATS_TEST_TMPDIR/out"
 	wait_for grep -q attached "$BATS_TEST_TMPDIR/out"
@@ -503,6 +509,7 @@ build_variant() {
 	nothing_left "$empty_network"
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: run detaches what is its own, and not what somebody loaded in the meantime" {
 	start server "$tool" run -i veth0 >"$BATS_TEST_TMPDIR/out"
 	wait_for grep -q attached "$BATS_TEST_TMPDIR/out"
@@ -568,6 +575,7 @@ build_variant() {
 
 # --- things that disappear ---
 
+# bats test_tags=slow
 @test "block-tcp-8080: an interface that has gone is said to be gone, and unload or clean remove the rest" {
 	local how
 	for how in "unload -i veth3" clean "unload -a"; do
@@ -589,6 +597,7 @@ build_variant() {
 	assert_equal "$stderr" "block-tcp-8080: no interface 'veth3' in this network namespace: see \`ip link\`"
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: an interface made anew is guarded anew" {
 	ip -netns server link add veth3 index 77 type veth peer name veth4
 	server "$tool" load -i veth3
@@ -600,6 +609,7 @@ build_variant() {
 	assert_equal "$(server "$tool" status -j | json "len(d['attachments'])")" 1
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: an interface that moved to another namespace, or got another name, is still ours" {
 	ip -netns server link add veth3 type veth peer name veth4
 	server "$tool" load -i veth3
@@ -616,6 +626,7 @@ build_variant() {
 	nothing_left "$empty_network"
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: a namespace that has gone leaves pins, which clean removes" {
 	ip netns add gone
 	ip -netns gone link add veth3 type veth peer name veth4
@@ -628,6 +639,7 @@ build_variant() {
 	nothing_left "$empty_network"
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: without a BPF file system every command says so and does nothing" {
 	local command
 	for command in "load -i veth0" "run -i veth0" "unload -i veth0" "unload -a" clean; do
@@ -737,6 +749,7 @@ build_variant() {
 	assert_success
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: -v shows what libbpf and the verifier say, and without it they are silent" {
 	run --separate-stderr server "$tool" load -i veth0 -n -v
 	assert_success

@@ -132,6 +132,7 @@ build_variant() {
 	assert_success
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: --allow takes addresses and prefixes of both families, besides the interface's" {
 	client "$tool" load -i veth0 --allow 10.0.0.6/31 -A 2001:db8::/32 -A 192.0.2.1
 	assert_equal "$(status_of allowed)" '["192.0.2.1","10.0.0.6/31","2001:db8::/32"]'
@@ -143,6 +144,7 @@ build_variant() {
 	pings 10.0.0.7
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: a second load of the same changes nothing, one of other options only the set" {
 	local before
 	client "$tool" load -i veth0
@@ -168,6 +170,7 @@ build_variant() {
 	is_dropped 10.0.0.7
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: an address that came or went since load is told by status, and honoured by load" {
 	client "$tool" load -i veth0
 	client ip address add 10.0.0.7/24 dev veth0
@@ -232,6 +235,7 @@ build_variant() {
 	assert_equal "$(packets forged_ipv4 lo)" 1
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: all interfaces or none: what fails for one is undone for the others" {
 	run --separate-stderr client "$tool" load -i veth0 -i nope
 	assert_failure 1
@@ -265,6 +269,7 @@ build_variant() {
 
 # --- run ---
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: run follows the addresses, keeps what --allow said, and detaches at its end" {
 	local signal
 	for signal in INT TERM; do
@@ -293,6 +298,7 @@ build_variant() {
 	done
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: run on the loopback follows local addresses of all interfaces, and local routes" {
 	start client "$tool" run -i lo >"$BATS_TEST_TMPDIR/out"
 	wait_for grep -q attached "$BATS_TEST_TMPDIR/out"
@@ -336,6 +342,7 @@ build_variant() {
 	nothing_left "$empty_network"
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: run ends with exit 4 when the last of its interfaces has gone" {
 	local status=0
 	client ip link add veth1 type veth peer name veth2
@@ -407,6 +414,7 @@ build_variant() {
 	done
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: a replacing that was killed halfway is finished by the next command" {
 	local pins
 	client "$tool" load -i veth0
@@ -521,6 +529,7 @@ build_variant() {
 	client tc filter show dev veth0 egress | grep -q other
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: unload -a finds filters in other network namespaces" {
 	old_kernel client "$tool" load -i veth0
 	assert_equal "$(server "$tool" status -j 2>/dev/null | member state)" elsewhere
@@ -592,6 +601,7 @@ build_variant() {
 	nothing_left "$empty_network"
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: an interface that vanishes between two steps leaves nothing half attached" {
 	local status=0
 	client ip link add veth1 type veth peer name veth2
@@ -609,6 +619,7 @@ build_variant() {
 	nothing_left "$empty_network"
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: an interface that has gone is said to be gone, its rows in shared maps go with it" {
 	local how
 	for how in "unload -i veth1" clean "load -i veth0"; do

@@ -139,6 +139,7 @@ start_dnsmasq() {
 	nothing_lost
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: 50 MB (5 where emulated) arrive as they were sent, both ways, in segments of many times 1500 bytes" {
 	local host
 	head -c "$(scaled 50M 5M)" /dev/urandom >"$BATS_TEST_TMPDIR/data"
@@ -178,6 +179,7 @@ start_dnsmasq() {
 	nothing_lost
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: hosts that know nothing of each other find each other, by ARP and neighbour discovery" {
 	local host
 	wait_for is_settled client
@@ -201,6 +203,7 @@ start_dnsmasq() {
 	nothing_lost
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: multicast in both families, and joining it: nothing is lost" {
 	local host other=client reports
 	wait_for is_settled client
@@ -238,6 +241,7 @@ start_dnsmasq() {
 	nothing_lost
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: an interface goes down and up, finds a router, configures itself: nothing is lost" {
 	local reports
 	follow_client
@@ -374,6 +378,7 @@ each() {
 	pings client fd00::1
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: with --log-only every forgery arrives, is counted and reported" {
 	make_taggers
 	client "$tool" load -i veth0 --log-only
@@ -424,6 +429,7 @@ datagrams_received() {
 		/proc/net/snmp /proc/net/snmp6
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: what goes around a guard at egress doesn't go around one at the other end" {
 	local before around=(udp4-past-the-qdisc udp6-past-the-qdisc arp-past-the-qdisc advertisement-past-the-qdisc)
 	make_mirror
@@ -497,9 +503,12 @@ say_stream() {
 	assert_equal "$(json "d['lost4'] + d['lost6']" <<<"$output")" 0
 }
 
-# in_time MS: it took no longer, each time.
+# in_time MS: it took no longer, each time; or half of the times, where more wants to run than there are CPUs and
+# it may have waited for one.
 in_time() {
-	assert_equal "$(json "[k for k, v in d.items() if k.endswith('_ms') and v['max'] > $1]" <<<"$output")" "[]"
+	local which=max
+	if awk -v cpus="$(nproc)" '{ exit !($1 > cpus) }' /proc/loadavg; then which=median; fi
+	assert_equal "$(json "[k for k, v in d.items() if k.endswith('_ms') and v['$which'] > $1]" <<<"$output")" "[]"
 }
 
 @test "drop-spoofed-packets: an address counts within 100 ms of its coming or going (2 s where emulated), and other packets are not lost" {

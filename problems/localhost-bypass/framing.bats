@@ -267,6 +267,7 @@ through_relay() {
 	EOF
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: an end of file comes after all messages, in each direction by itself" {
 	through_relay <<-EOF
 	server = listen()
@@ -371,6 +372,7 @@ through_relay() {
 
 # --- many, and much ---
 
+# bats test_tags=slow
 @test "localhost-bypass: 50 connections at once, of both families, keep their messages apart" {
 	through_relay <<-EOF
 	hosts = ["127.0.0.1"] + ["::1"] * os.path.exists("/proc/sys/net/ipv6")
@@ -443,6 +445,7 @@ through_relay() {
 	EOF
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: a connection ends, and its place is free" {
 	through_relay <<-EOF
 	server = listen()

@@ -18,8 +18,9 @@ ours='follow_connections|redirect_to_peer|refuse_options|find_message|forward_me
 setup_file() {
 	mount -t bpf bpf /sys/fs/bpf
 	cd "$BATS_FILE_TMPDIR" || return
-	timeout "$(scaled 400 1500)" "$scenario" --all >plain || true
+	timeout "$(scaled 400 1500)" "$scenario" --all >plain 3>&- &
 	timeout "$(scaled 400 1500)" "$tool" exec -- "$scenario" --all >bypassed || true
+	wait $! || true
 	umount /sys/fs/bpf
 }
 
@@ -119,6 +120,7 @@ same_as_plain_interrupted() {
 		never-accepted syn-cookies simultaneous-open self-connect non-blocking refused
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: the naive program fails the first send to a peer that is not there" {
 	local name
 	differs_naively --verdict outside-server outside-client defer-accept
@@ -137,6 +139,7 @@ same_as_plain_interrupted() {
 	same_as_plain order-connecting-again reconnected reconnected-same-port listening-again
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: the naive program brings the second word before the first" {
 	local name
 	differs_naively order-defer-accept order-fast-open order-still-connecting order-connecting-again
@@ -157,6 +160,7 @@ same_as_plain_interrupted() {
 	same_as_plain linger-0 send-to-closed send-to-closed-after-data destroyed poll-reset
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: the naive program sends after a shutdown" {
 	differs_naively shutdown-write shutdown-before-send shutdown-both destroyed
 }
@@ -169,12 +173,14 @@ same_as_plain_interrupted() {
 	same_as_plain port-reused short-connections translated-port
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: the naive program gives bytes to a stranger" {
 	differs_naively other-namespace-later other-namespace-outside
 	grep -q "^A: server finds 'question B'" other-namespace-later
 	grep -q "^A: server finds 'question B'" other-namespace-outside
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: the naive program gives bytes to a stranger behind a translation of ports" {
 	plainly translated-port >plain
 	! grep -q '^there is no' plain || skip "$(cat plain)"
@@ -210,6 +216,7 @@ same_as_plain_interrupted() {
 	nothing_left "$before"
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: the naive program loses what is on its way when it is unloaded" {
 	timeout "$(scaled 60 300)" "$naive" -- \
 		"$scenario" --halfway 'kill -USR1 $loader; sleep 0.2' unload-queued >naive || true

@@ -99,6 +99,7 @@ transfer() { "$root/tests/bypass/transfer" "$@"; }
 	assert_equal "$(stats_of connections bypassed)" 0
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: with -p only connections to these ports, and loading again changes them" {
 	run "$tool" load -g "$cgroup" -p 7001 -p 7003-7005
 	assert_success
@@ -125,6 +126,7 @@ transfer() { "$root/tests/bypass/transfer" "$@"; }
 	assert_equal "$("$tool" status -j | json "d['attachments'][0]['ports']")" "['all']"
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: connections that were there before are left alone, those that are there at the end finish" {
 	local out=$BATS_TEST_TMPDIR/out bytes pause
 	bytes=$(scaled 4000000 400000) pause=$(scaled 1 2)
@@ -177,6 +179,7 @@ transfer() { "$root/tests/bypass/transfer" "$@"; }
 	nothing_remains
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: several cgroups, all or none, by whatever path" {
 	mkdir "$own/other"
 	run "$tool" load -g "$cgroup" -g "$own/./other/"
@@ -265,6 +268,7 @@ load_others() {
 	nothing_remains
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: another version takes over with --replace, and connections in flight finish" {
 	local out=$BATS_TEST_TMPDIR/out id bytes pause variant=$variants/other/localhost-bypass
 	bytes=$(scaled 4000000 400000) pause=$(scaled 1 2)
@@ -308,6 +312,7 @@ load_others() {
 	nothing_remains
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: a cgroup that is removed takes the attachment with it" {
 	"$tool" load -g "$cgroup"
 	rmdir "$cgroup"
@@ -375,6 +380,7 @@ load_others() {
 	nothing_remains
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: what a command leaves running goes on where exec was started" {
 	local out=$BATS_TEST_TMPDIR/out bytes pause
 	bytes=$(scaled 4000000 400000) pause=$(scaled 1 2)
@@ -387,6 +393,7 @@ load_others() {
 	assert_equal "$(cat "$out")" "$bytes bytes there, $bytes bytes back, some of it on lo"
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: exec stops and goes on with its command, removes cgroups in its own, and minds no SIGCHLD" {
 	"$tool" exec -- sh -c 'kill -STOP $$; exit 3' 3>&- &
 	wait_for eval '[[ $(awk "{ print \$3 }" "/proc/$!/stat") == T ]]'
@@ -403,6 +410,7 @@ load_others() {
 	nothing_remains
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: clean removes what a killed exec has left, its cgroup included" {
 	"$tool" exec -- sleep 100 3>&- &
 	wait_for "$tool" status
