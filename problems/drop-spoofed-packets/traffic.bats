@@ -308,7 +308,7 @@ start_dnsmasq() {
 
 	start client busybox udhcpc -f -a -i veth0 -s "$BATS_TEST_TMPDIR/configure" \
 		>"$BATS_TEST_TMPDIR/client" 2>"$BATS_TEST_TMPDIR/udhcpc"
-	wait_for grep '^bound 10.0.0.1[01]' "$BATS_TEST_TMPDIR/client"
+	HOOKPOINT_PATIENCE=60 wait_for grep '^bound 10.0.0.1[01]' "$BATS_TEST_TMPDIR/client"
 	delay=$(sed 's/.* \([0-9]*\) ms/\1/' "$BATS_TEST_TMPDIR/client")
 	echo "# DHCP: first answer to ping $delay ms after the address was set" >&3
 	[[ $delay -lt $(scaled 100 2000) ]]
