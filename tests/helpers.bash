@@ -114,6 +114,17 @@ listens() { [[ -n $("$1" ss -H -ln --"$2" "sport = :$3") ]]; }
 #   json 'd["attachments"][0]["mode"]'
 json() { python3 -c "import json, sys; d = json.load(sys.stdin); print($1)"; }
 
+# member KEY: its first value in the JSON on standard input; a list without blanks, a string without quotes. (For
+# `json` python3 has to start, which takes half a second where scripts/vm emulates.)
+member() {
+	local text value
+	read -rd '' text || true
+	[[ $text =~ \"$1\":\ (\[[^]]*\]|[^,$'\n']*) ]] || return 1
+	value=${BASH_REMATCH[1]}
+	if [[ $value == \[* ]]; then value=${value//[[:space:]]/}; else value=${value//\"/}; fi
+	echo "$value"
+}
+
 # start_host, stop_host TOOL: for setup and teardown of tests that need one host and a cgroup: lo, an empty BPF
 # file system, and a cgroup of its own in $own.
 start_host() {

@@ -27,17 +27,6 @@ teardown() {
 	stop_network
 }
 
-# member KEY: its first value in the JSON on standard input; a list without blanks, a string without quotes. (For
-# `json` python3 has to start, which takes half a second where scripts/vm emulates.)
-member() {
-	local text value
-	read -rd '' text || true
-	[[ $text =~ \"$1\":\ (\[[^]]*\]|[^,$'\n']*) ]] || return 1
-	value=${BASH_REMATCH[1]}
-	if [[ $value == \[* ]]; then value=${value//[[:space:]]/}; else value=${value//\"/}; fi
-	echo "$value"
-}
-
 # The counter VERDICT of the program on veth0, or how often PORT was blocked.
 packets() {
 	local text

@@ -90,7 +90,8 @@ update_lists() {
 	deb [signed-by=$keyring] http://deb.debian.org/debian $suite main
 	deb [signed-by=$keyring] http://deb.debian.org/debian-security $suite-security main
 	EOF
-	interruptible run_apt apt-get "$1" update >"$lists/log" 2>&1
+	# Without the option apt-get calls it a success when nothing could be fetched.
+	interruptible run_apt apt-get "$1" update -o APT::Update::Error-Mode=any >"$lists/log" 2>&1
 }
 
 # package_of SERIES: the package, as NAME VERSION, that linux-image-amd64 depends on.
