@@ -372,6 +372,16 @@ nothing_half() {
 	assert_failure 3
 }
 
+@test "vm: the real apt-get, without a way to Debian, is a failure and not an offer of nothing" {
+	type -P apt-get >/dev/null || skip "there is no apt-get here"
+	[[ -r /usr/share/keyrings/debian-archive-keyring.gpg ]] || skip "Debian's keyring is not here"
+	ip link set lo up # to be refused there, which apt-get takes for something that passes
+	XDG_CACHE_HOME=$dir/cache http_proxy=http://127.0.0.1:1 run --separate-stderr vm --kernel 6.1 -- true
+	assert_failure 1
+	assert_equal "${stderr_lines[-1]}" 'vm: apt-get could not fetch it; the end of its log is above'
+	[[ ! -e $dir/cache/hookpoint/linux-6.1 ]]
+}
+
 @test "vm: two that need the same kernel fetch it once" {
 	needs
 	fake_debian
