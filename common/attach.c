@@ -12,9 +12,17 @@
 const char *hp_mode_name(enum hp_mode mode)
 {
 	static const char *const names[] = {
-		[HP_AUTO] = "auto",	      [HP_NATIVE] = "native", [HP_GENERIC] = "generic",
-		[HP_OFFLOADED] = "offloaded", [HP_TCX] = "tcx",	      [HP_CLSACT] = "clsact",
+		[HP_AUTO] = "auto",
+		[HP_NATIVE] = "native",
+		[HP_GENERIC] = "generic",
+		[HP_OFFLOADED] = "offloaded",
+		[HP_TCX] = "tcx",
+		[HP_CLSACT] = "clsact",
 		[HP_CGROUP] = "cgroup",
+		[HP_SOCKET] = "socket",
+		[HP_TRACEPOINT] = "tracepoint",
+		[HP_KPROBE] = "kprobe",
+		[HP_FENTRY] = "fentry",
 	};
 
 	return names[mode];

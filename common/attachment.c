@@ -40,7 +40,8 @@ static int pin_one(const char *dir, const char *name, int fd, const char *siblin
 	return err;
 }
 
-static int pin_object(const char *dir, const struct bpf_object *obj, const char *sibling)
+/* Pins OBJ's, or those that SIBLING has. */
+static int pin_all(const char *dir, const struct bpf_object *obj, const char *sibling)
 {
 	struct bpf_program *program;
 	struct bpf_map *map;
@@ -59,6 +60,11 @@ static int pin_object(const char *dir, const struct bpf_object *obj, const char 
 			return err;
 	}
 	return 0;
+}
+
+int hp_pin_object(const char *dir, const struct bpf_object *obj)
+{
+	return pin_all(dir, obj, NULL);
 }
 
 static int note_interface(const char *dir, const struct hp_request *request)
@@ -91,7 +97,7 @@ int hp_attachment_pin(const char *dir, const struct hp_request *request,
 	if (!err)
 		err = hp_note(dir, "program", bpf_program__name(program));
 	if (!err)
-		err = pin_object(dir, obj, sibling);
+		err = pin_all(dir, obj, sibling);
 	if (err)
 		hp_pin_remove(dir);
 	return err;
@@ -229,7 +235,7 @@ int hp_attachment_replace(const char *dir)
 }
 
 /* A `run` holds the lock of its attachment's directory as long as it lives. */
-static enum hp_runner find_runner(const char *dir)
+enum hp_runner hp_find_runner(const char *dir)
 {
 	enum hp_runner runner;
 	char pid[16];
@@ -321,6 +327,24 @@ static int read_binding(struct hp_attachment *a)
 	return 0;
 }
 
+/* Whether it is a process that what A->dir holds is attached by. */
+static bool read_process(struct hp_attachment *a)
+{
+	char mode[16];
+
+	hp_read_note(a->dir, HP_PROCESS_NOTE, a->place, sizeof(a->place));
+	if (!*a->place)
+		return false;
+	a->condition = a->runner == HP_RUNNER_ALIVE ? HP_ATTACHED : HP_STALE;
+	hp_read_note(a->dir, "mode", mode, sizeof(mode));
+	for (enum hp_mode m = HP_SOCKET; m <= HP_FENTRY; m++)
+		if (!strcmp(mode, hp_mode_name(m)))
+			a->mode = m;
+	if (a->condition == HP_ATTACHED)
+		hp_program_id(a->dir, &a->prog_id);
+	return true;
+}
+
 static int read_attachment(const char *dir, struct hp_attachment *a)
 {
 	memset(a, 0, sizeof(*a));
@@ -329,7 +353,9 @@ static int read_attachment(const char *dir, struct hp_attachment *a)
 	if (!*a->place)
 		hp_read_note(dir, "cgroup", a->place, sizeof(a->place));
 	hp_read_note(dir, "netns", a->netns, sizeof(a->netns));
-	a->runner = find_runner(dir);
+	a->runner = hp_find_runner(dir);
+	if (read_process(a))
+		return 0;
 	return read_binding(a);
 }
 

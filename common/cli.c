@@ -30,7 +30,7 @@ static const struct command {
 	{ "unload", UNLOAD, "detach what this tool attached, and only that", hp_unload },
 	{ "status", STATUS, "what is attached where, and how", hp_status },
 	{ "stats", STATS, "counters, summed over CPUs", hp_stats },
-	{ "run", RUN, "like load, in the foreground: Ctrl-C detaches", hp_run },
+	{ "run", RUN, "in the foreground: Ctrl-C detaches", hp_run },
 	{ "clean", CLEAN, "remove whatever a killed loader left behind", hp_clean },
 	{ "events", EVENTS, "what the program reports, as it happens, until Ctrl-C", hp_events },
 	{ "exec", EXEC, "run COMMAND with the tool attached to a cgroup made for it", hp_exec },
@@ -38,6 +38,9 @@ static const struct command {
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(*commands))
+
+/* What is named on the command line, and not the process itself. */
+#define PLACES (1 << HP_AT_XDP | 1 << HP_AT_TC | 1 << HP_AT_CGROUP)
 
 enum { ALL = 'a', IGNORE_MISSING = 0x100, REPLACE };
 
@@ -55,18 +58,21 @@ static const struct {
 	  1 << HP_AT_CGROUP },
 	{ { "all", ALL, NULL, 0, "Everything that this tool attached, wherever that is", 0 },
 	  UNLOAD,
-	  0 },
+	  PLACES },
 	{ { "dry-run", 'n', NULL, 0, "Load through the verifier, attach nothing", 0 },
 	  LOAD | RUN,
 	  0 },
 	{ { "replace", REPLACE, NULL, 0,
 	    "Take over from another version of this tool, with no unguarded moment", 0 },
 	  LOAD | RUN,
-	  0 },
+	  PLACES },
 	{ { "ignore-missing", IGNORE_MISSING, NULL, 0, "Nothing there is no failure", 0 },
 	  UNLOAD | STATUS | STATS,
 	  0 },
-	{ { "json", 'j', NULL, 0, "JSON, for scripts", 0 }, STATUS | STATS | EVENTS, 0 },
+	{ { "json", 'j', NULL, 0, "JSON, for scripts", 0 }, STATUS | STATS | EVENTS, PLACES },
+	{ { "json", 'j', NULL, 0, "JSON, for scripts", 0 },
+	  RUN | STATUS | STATS,
+	  1 << HP_AT_PROCESS },
 	{ { "watch", 'w', "SECONDS", 0, "Again every so many seconds, until Ctrl-C", 0 },
 	  STATS,
 	  0 },
@@ -199,8 +205,19 @@ static int perform(const struct hp_tool *tool, const struct command *command, in
 /* Some commands are of some tools only. */
 static bool has_command(const struct hp_tool *tool, const struct command *command)
 {
-	return (command->bit != EVENTS || tool->events) && (command->bit != FILL || tool->fill) &&
-	       (command->bit != EXEC || tool->at == HP_AT_CGROUP);
+	switch (command->bit) {
+	case LOAD:
+	case UNLOAD:
+		return tool->at != HP_AT_PROCESS;
+	case EVENTS:
+		return tool->events;
+	case FILL:
+		return tool->fill;
+	case EXEC:
+		return tool->at == HP_AT_CGROUP;
+	default:
+		return true;
+	}
 }
 
 static int help(const struct hp_tool *tool)

@@ -76,6 +76,11 @@ enum hp_mode {
 	HP_TCX,	      /* tc, by a link. First kernel: 6.6 */
 	HP_CLSACT,    /* tc, as a filter of the qdisc clsact. First kernel: 4.5 */
 	HP_CGROUP,    /* a cgroup's hook, by a link. First kernel: 5.7 */
+	/* By what a process holds open. */
+	HP_SOCKET,     /* a socket's filter. First kernel: 3.19 */
+	HP_TRACEPOINT, /* tracepoints. First kernel: 4.7 */
+	HP_KPROBE,     /* kprobes. First kernel: 4.1 */
+	HP_FENTRY,     /* fentry and fexit. First kernel: 5.5 */
 };
 
 const char *hp_mode_name(enum hp_mode mode);
@@ -135,6 +140,9 @@ int hp_pin_lock(const char *tool, int *fd);
 /* Opens the pin of NAME: a descriptor in *FD. Errors of bpf_obj_get(); -ENOENT: no such pin. */
 int hp_pin_open(const char *dir, const char *name, int *fd);
 
+/* Pins FD, a program's or a map's, in DIR for hp_pin_open() to find. Errors of bpf_obj_pin(). */
+int hp_pin_fd(const char *dir, const char *name, int fd);
+
 /* Removes DIR with all that is pinned in it. What is not there: 0. */
 int hp_pin_remove(const char *dir);
 
@@ -142,10 +150,10 @@ int hp_pin_remove(const char *dir);
 
 /* What is known of an attachment from its pins and from the kernel. */
 enum hp_condition {
-	HP_ATTACHED,	/* to an interface of this network namespace, or to a cgroup */
-	HP_ELSEWHERE,	/* to an interface of another network namespace */
-	HP_STALE,	/* the interface or cgroup is gone, the pins are left */
-	HP_PARTIAL,	/* pins are left, and nothing is attached */
+	HP_ATTACHED,  /* to an interface of this network namespace, to a cgroup, or by a process */
+	HP_ELSEWHERE, /* to an interface of another network namespace */
+	HP_STALE,     /* the interface, cgroup or process is gone, the pins are left */
+	HP_PARTIAL,   /* pins are left, and nothing is attached */
 	HP_UNREACHABLE, /* by a filter, in a network namespace that is gone or can't be entered */
 };
 
@@ -159,7 +167,9 @@ enum hp_runner {
 struct hp_attachment {
 	hp_path dir;
 	enum hp_condition condition;
-	/* The interface as it is called now, or was when it was attached to; or the cgroup's path.
+	/*
+	 * The interface as it is called now, or was when it was attached to; or the cgroup's path;
+	 * or "process" and its number in its own PID namespace.
 	 */
 	hp_path place;
 	char netns[32]; /* as in readlink /proc/self/ns/net, when it was attached; cgroup: empty */
@@ -240,6 +250,27 @@ struct hp_event_source {
 	/* How many events of an attachment there were, ever, that did not get into the buffer. */
 	int (*missed)(const struct hp_attachment *attachment, __u64 *count);
 };
+
+/*
+ * Calls its function with every record of a buffer between the kernel and one reader. MAP_FD is a
+ * ring buffer, or where the kernel has none, a perf event array, whose records arrive in order for
+ * each CPU only, with up to 7 bytes behind them. A record is the consumer's, and as long as the
+ * call lasts; EACH returns 0 to go on, and a negative errno ends the poll, which returns it.
+ * *CONSUMER: hp_consumer_close(). -EINVAL: it is another type of map. Errors of
+ * ring_buffer__new() and perf_buffer__new(). First kernel: 5.8, with a perf event array 4.4.
+ */
+struct hp_consumer;
+typedef int (*hp_each_record)(const void *record, size_t size, void *arg);
+int hp_consumer_open(int map_fd, hp_each_record each, void *arg, struct hp_consumer **consumer);
+
+/* Waits at most TIMEOUT_MS for records. A signal, too, ends the wait: 0. Errors of epoll_wait(2).
+ */
+int hp_consumer_poll(struct hp_consumer *consumer, int timeout_ms);
+
+/* How many records found no room in a perf buffer. Of a ring buffer, only the program knows: 0. */
+__u64 hp_consumer_lost(const struct hp_consumer *consumer);
+
+void hp_consumer_close(struct hp_consumer *consumer);
 
 /* A time of CLOCK_MONOTONIC, as bpf_ktime_get_ns() has it, as UTC: "2026-11-21T06:31:02.123456Z".
  */
@@ -351,12 +382,14 @@ int hp_tc_dump(int message_type, int ifindex, __u32 parent, hp_each_message each
 
 /* ---- command line ---------------------------------------------------------------------------- */
 
-/* What a person asked for, for one interface or cgroup. */
+/* What a person asked for, for one interface or cgroup, or of a process. */
 struct hp_request {
-	hp_path place; /* the interface's name, or the cgroup's path */
-	int ifindex;   /* 0: a cgroup */
-	__u64 cgroup;  /* its id; 0: an interface */
+	const char *tool; /* the tool's name */
+	hp_path place;	  /* the interface's name, the cgroup's path, or "process" and its number */
+	int ifindex;	  /* 0: a cgroup or process */
+	__u64 cgroup;	  /* its id; 0: an interface or process */
 	bool dry_run;
+	bool json; /* only of a process */
 	bool replace;
 	/* For `exec`: the cgroup goes with the command, and standard output is the command's. */
 	bool exec;
@@ -370,6 +403,7 @@ enum hp_hook {
 	HP_AT_XDP,
 	HP_AT_TC,
 	HP_AT_CGROUP,
+	HP_AT_PROCESS, /* attached as long as the process of `run` lives: tracers, socket filters */
 };
 
 /* A tool: what its loader hands to hp_main(). All functions return an exit status (enum hp_exit),
@@ -384,6 +418,12 @@ struct hp_tool {
 
 	/* Puts the program on an interface or a cgroup. Called for one after the other. */
 	int (*load)(const struct hp_request *request);
+
+	/*
+	 * HP_AT_PROCESS has this instead: loads, attaches, calls hp_run_pin(), prints what comes
+	 * until hp_stopped(), detaches. With REQUEST->dry_run it loads and returns.
+	 */
+	int (*trace)(const struct hp_request *request);
 
 	/*
 	 * What `run` follows: `watch`, called before `load`, opens a descriptor that can be read
@@ -437,6 +477,17 @@ int hp_tc_load(const struct hp_request *request, const struct bpf_object *obj,
  */
 int hp_cgroup_load(const struct hp_request *request, const struct bpf_object *obj,
 		   const struct bpf_program *program, hp_prepare prepare, const char **did);
+
+/*
+ * For tools at HP_AT_PROCESS: pins the loaded programs and maps of OBJ (NULL: none) in
+ * REQUEST->dir, which it makes, with a note of MODE, so that `status` and `stats` find them while
+ * this process lives. hp_main() removes the pins when `trace` returns. Links are not pinned: a
+ * tracer that is killed is detached. Errors of hp_pin_lock() and of pinning.
+ */
+int hp_run_pin(const struct hp_request *request, enum hp_mode mode, const struct bpf_object *obj);
+
+/* Whether SIGINT, SIGTERM or SIGHUP has come. They interrupt system calls (no SA_RESTART). */
+bool hp_stopped(void);
 
 /* Does what the command line says. Returns the exit status of the process. */
 int hp_main(const struct hp_tool *tool, int argc, char **argv);

@@ -8,12 +8,18 @@
 /* PATH becomes DIR "/" NAME, cut off where it is too long. */
 void hp_join(hp_path path, const char *dir, const char *name);
 
-/* Pins FD in DIR for hp_pin_open() to find. */
-int hp_pin_fd(const char *dir, const char *name, int fd);
-
 /* A note is a symbolic link whose target is a short text. Reading a missing one gives "". */
 int hp_note(const char *dir, const char *name, const char *text);
 void hp_read_note(const char *dir, const char *name, char *text, size_t size);
+
+/* The note that is there only of what is attached by a process: what people call that. */
+#define HP_PROCESS_NOTE "process"
+
+/* Pins the loaded programs and all maps of OBJ in DIR, which exists. Errors of hp_pin_fd(). */
+int hp_pin_object(const char *dir, const struct bpf_object *obj);
+
+/* Who has claimed the attachment in DIR: see hp_attachment_claim(). */
+enum hp_runner hp_find_runner(const char *dir);
 
 /* The note that names a cgroup which was made for the attachment, and goes with it. */
 #define HP_MADE_NOTE "made"
@@ -121,6 +127,7 @@ struct hp_arguments {
 /* The commands. Each returns an exit status. */
 int hp_load(const struct hp_tool *tool, const struct hp_arguments *arguments);
 int hp_run(const struct hp_tool *tool, const struct hp_arguments *arguments);
+int hp_trace(const struct hp_tool *tool, const struct hp_arguments *arguments);
 int hp_unload(const struct hp_tool *tool, const struct hp_arguments *arguments);
 int hp_clean(const struct hp_tool *tool, const struct hp_arguments *arguments);
 int hp_status(const struct hp_tool *tool, const struct hp_arguments *arguments);

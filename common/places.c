@@ -101,11 +101,12 @@ static bool has_place(const struct hp_places *places, struct hp_place place)
 	return false;
 }
 
-static void add_place(struct hp_places *places, const struct hp_arguments *a, const char *name,
-		      struct hp_place place)
+static void add_place(const struct hp_tool *tool, struct hp_places *places,
+		      const struct hp_arguments *a, const char *name, struct hp_place place)
 {
 	struct hp_request *request = &places->requests[places->n];
 
+	request->tool = tool->name;
 	snprintf(request->place, sizeof(request->place), "%s", name);
 	request->ifindex = place.ifindex;
 	request->cgroup = place.cgroup;
@@ -132,9 +133,9 @@ static int add_named(const struct hp_tool *tool, struct hp_places *places,
 			return HP_EXIT_USAGE;
 		}
 		if (place.cgroup && !hp_cgroup_find(a->names[i], path, &id))
-			add_place(places, a, path, place);
+			add_place(tool, places, a, path, place);
 		else
-			add_place(places, a, a->names[i], place);
+			add_place(tool, places, a, a->names[i], place);
 	}
 	return HP_EXIT_DONE;
 }
@@ -145,7 +146,8 @@ static bool is_ip(const struct sockaddr *address)
 }
 
 /* -i all: every interface of this network namespace that has an address. */
-static int add_all(struct hp_places *places, const struct hp_arguments *a)
+static int add_all(const struct hp_tool *tool, struct hp_places *places,
+		   const struct hp_arguments *a)
 {
 	struct ifaddrs *addresses, *address;
 	char name[IF_NAMESIZE];
@@ -167,7 +169,7 @@ static int add_all(struct hp_places *places, const struct hp_arguments *a)
 		place.ifindex = if_nametoindex(address->ifa_name);
 		if (place.ifindex && if_indextoname(place.ifindex, name) &&
 		    !has_place(places, place))
-			add_place(places, a, name, place);
+			add_place(tool, places, a, name, place);
 	}
 	freeifaddrs(addresses);
 	if (places->n)
@@ -185,5 +187,5 @@ int hp_places_list(const struct hp_tool *tool, const struct hp_arguments *a,
 		hp_usage(cgroup ? "which cgroup? -g CGROUP" : "which interface? -i IF");
 		return HP_EXIT_USAGE;
 	}
-	return hp_means_all(a) && !cgroup ? add_all(places, a) : add_named(tool, places, a);
+	return hp_means_all(a) && !cgroup ? add_all(tool, places, a) : add_named(tool, places, a);
 }

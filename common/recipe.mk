@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The one build recipe. A problem's Makefile sets NAME and includes this; it gets, from NAME.bpf.c and
-# NAME.c, the object NAME.bpf.o, the skeleton NAME.skel.h and the loader NAME.
+# NAME.c, the object NAME.bpf.o, the skeleton NAME.skel.h and the loader NAME. Without a NAME.bpf.c it
+# gets the loader.
 
 COMMON := $(dir $(lastword $(MAKEFILE_LIST)))
 
@@ -10,11 +11,12 @@ C_FLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-missing-field-initializer
 LDLIBS  := -lbpf -lelf -lz -ljansson -lmnl
 
 HEADERS := $(filter-out %.skel.h,$(wildcard *.h))
+SKELETON := $(patsubst %.bpf.c,%.skel.h,$(wildcard $(NAME).bpf.c))
 TESTS   := $(patsubst %.c,%,$(wildcard test-*.c))
 
 .DELETE_ON_ERROR:
 
-$(NAME): $(NAME).c $(NAME).skel.h $(HEADERS) $(COMMON)hookpoint.h $(COMMON)libhookpoint.a
+$(NAME): $(NAME).c $(SKELETON) $(HEADERS) $(wildcard $(COMMON)*.h) $(COMMON)libhookpoint.a
 	$(CC) $(CFLAGS) $(C_FLAGS) -o $@ $(filter %.c,$^) $(filter %.a,$^) $(LDLIBS)
 
 # The names in a skeleton are names in C.
@@ -28,7 +30,7 @@ include $(COMMON)bpf.mk
 # Test programs of the problem's own; its Makefile names what goes into one besides test-X.c.
 tests: $(TESTS)
 
-$(TESTS): %: %.c $(NAME).skel.h $(HEADERS) $(COMMON)libhookpoint.a
+$(TESTS): %: %.c $(SKELETON) $(HEADERS) $(COMMON)libhookpoint.a
 	$(CC) $(CFLAGS) $(C_FLAGS) -I $(COMMON)../tests/packets -o $@ $(filter %.c,$^) \
 		$(COMMON)libhookpoint.a $(LDLIBS)
 

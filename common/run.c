@@ -142,6 +142,8 @@ int hp_run(const struct hp_tool *tool, const struct hp_arguments *arguments)
 {
 	int signals, watch = -1, status = HP_EXIT_DONE;
 
+	if (tool->at == HP_AT_PROCESS)
+		return hp_trace(tool, arguments);
 	signals = block_signals();
 	if (signals < 0)
 		return hp_fail(-errno, "wait for signals");

@@ -83,23 +83,32 @@ static bool is_wanted(const struct hp_attachment *a, const struct show *show)
 	return false;
 }
 
+/* What the fields of an attachment begin with: where it is. NULL: no memory. */
+static json_t *place_of(const struct hp_attachment *a, enum hp_hook at)
+{
+	const char *state = conditions[a->condition];
+	hp_path name;
+
+	hp_printable(a->place, name, sizeof(name));
+	if (at == HP_AT_PROCESS)
+		return json_pack("{s:s, s:s}", "process", a->place + strlen("process "), "state",
+				 state);
+	if (at == HP_AT_CGROUP)
+		return json_pack("{s:s, s:s, s:I}", "cgroup", name, "state", state, "cgroup_id",
+				 a->cgroup);
+	return json_pack("{s:s, s:s, s:i, s:s}", "interface", name, "state", state, "ifindex",
+			 a->ifindex, "netns", a->netns);
+}
+
 static int show_one(const struct hp_attachment *a, void *arg)
 {
 	struct show *show = arg;
 	json_t *fields;
-	hp_path name;
 
 	if (!is_wanted(a, show))
 		return 0;
 
-	hp_printable(a->place, name, sizeof(name));
-	if (show->tool->at == HP_AT_CGROUP)
-		fields = json_pack("{s:s, s:s, s:I}", "cgroup", name, "state",
-				   conditions[a->condition], "cgroup_id", a->cgroup);
-	else
-		fields = json_pack("{s:s, s:s, s:i, s:s}", "interface", name, "state",
-				   conditions[a->condition], "ifindex", a->ifindex, "netns",
-				   a->netns);
+	fields = place_of(a, show->tool->at);
 	if (!fields)
 		return -ENOMEM;
 	json_object_set_new(
@@ -134,12 +143,17 @@ static void print_place(const json_t *fields)
 
 static void print_text(const struct show *show)
 {
-	const char *place = show->tool->at == HP_AT_CGROUP ? "cgroup" : "interface";
+	static const char *const keys[] = { [HP_AT_XDP] = "interface",
+					    [HP_AT_TC] = "interface",
+					    [HP_AT_CGROUP] = "cgroup",
+					    [HP_AT_PROCESS] = "process" };
+	const char *place = keys[show->tool->at];
 	json_t *fields;
 	size_t i;
 
 	json_array_foreach(show->attachments, i, fields) {
-		printf("%s%s", i ? "\n" : "", json_string_value(json_object_get(fields, place)));
+		printf("%s%s%s", i ? "\n" : "", show->tool->at == HP_AT_PROCESS ? "process " : "",
+		       json_string_value(json_object_get(fields, place)));
 		if (show->stats) /* only the numbers matter: the rest in one line */
 			print_place(fields);
 		putchar('\n');
