@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The two ends of a connection of stress. */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -299,12 +301,23 @@ static void *run_endpoint(void *argument)
 	return NULL;
 }
 
+/* A reset may get lost on the way to a reader who is far behind (see the lesson): so we ask. */
+static void keep_alive(int fd)
+{
+	const int one = 1, idle_seconds = 3;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_seconds, sizeof(idle_seconds));
+}
+
 void start(struct endpoint *end, int fd, int number, enum side side)
 {
 	end->fd = fd;
 	end->number = number;
 	end->side = side;
 	sem_init(&end->peer_ended, 0, 0);
+	keep_alive(fd);
 	if (plans[number].small_buffer)
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){ 16 << 10 }, sizeof(int));
 	if (pthread_create(&end->writer, NULL, run_endpoint, end))
