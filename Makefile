@@ -58,7 +58,7 @@ doctor: ## what this machine has and lacks for each problem
 	@scripts/doctor
 
 build: $(PROBLEMS:%=build-%)
-	@$(MAKE) --no-print-directory -C scripts/lib needs
+	@$(MAKE) --no-print-directory -C scripts/lib
 
 build-%: common
 	@$(MAKE) --no-print-directory -C problems/$*

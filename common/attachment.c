@@ -2,9 +2,8 @@
 /*
  * Attachments. The pins of one are a directory that holds the programs and maps, what binds them to
  * the interface (see binding.c), and symbolic links as notes; while its program is being replaced,
- * a second one stands beside it, with BESIDE behind its name.
+ * a second one stands beside it, with HP_BESIDE behind its name.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,11 +17,9 @@
 #include "hookpoint.h"
 #include "internal.h"
 
-#define BESIDE "+new"
-
 void hp_attachment_beside(hp_path beside, const char *dir)
 {
-	snprintf(beside, sizeof(hp_path), "%s" BESIDE, dir);
+	snprintf(beside, sizeof(hp_path), "%s" HP_BESIDE, dir);
 }
 
 /* Pins FD, or what has that name in SIBLING. */
@@ -282,110 +279,5 @@ int hp_attachment_claim(const char *dir, int *fd)
 	return 0;
 err:
 	close(opened);
-	return err;
-}
-
-/* What the binding of the attachment in A->dir says. */
-static int read_binding(struct hp_attachment *a)
-{
-	char interface[IF_NAMESIZE];
-	struct hp_binding binding;
-	__u32 id;
-	int err;
-
-	a->condition = HP_PARTIAL;
-	err = hp_binding_read(a->dir, &binding);
-	if (err == -ENOENT)
-		return 0;
-	if (!err)
-		err = hp_program_id(a->dir, &id);
-	if (err) /* not to be taken for "nothing is attached": that would be cleaned away */
-		return err;
-	if (binding.unreachable) {
-		a->condition = HP_UNREACHABLE;
-		return 0;
-	}
-	if (!binding.ifindex && !binding.cgroup) {
-		a->condition = HP_STALE;
-		return 0;
-	}
-	if (binding.prog_id != id) /* a filter of somebody else's, where ours was */
-		return 0;
-	a->condition = HP_ELSEWHERE;
-	a->ifindex = binding.ifindex;
-	a->cgroup = binding.cgroup;
-	a->prog_id = binding.prog_id;
-	if (!binding.here)
-		return 0;
-	if (binding.ifindex && !if_indextoname(binding.ifindex, interface))
-		return 0;
-	if (binding.ifindex)
-		snprintf(a->place, sizeof(a->place), "%s", interface);
-	a->condition = HP_ATTACHED;
-	a->mode = binding.mode;
-	a->direction = binding.direction;
-	return 0;
-}
-
-/* Whether it is a process that what A->dir holds is attached by. */
-static bool read_process(struct hp_attachment *a)
-{
-	char mode[16];
-
-	hp_read_note(a->dir, HP_PROCESS_NOTE, a->place, sizeof(a->place));
-	if (!*a->place)
-		return false;
-	a->condition = a->runner == HP_RUNNER_ALIVE ? HP_ATTACHED : HP_STALE;
-	hp_read_note(a->dir, "mode", mode, sizeof(mode));
-	for (enum hp_mode m = HP_SOCKET; m <= HP_FENTRY; m++)
-		if (!strcmp(mode, hp_mode_name(m)))
-			a->mode = m;
-	if (a->condition == HP_ATTACHED)
-		hp_program_id(a->dir, &a->prog_id);
-	return true;
-}
-
-static int read_attachment(const char *dir, struct hp_attachment *a)
-{
-	memset(a, 0, sizeof(*a));
-	snprintf(a->dir, sizeof(a->dir), "%s", dir);
-	hp_read_note(dir, "interface", a->place, sizeof(a->place));
-	if (!*a->place)
-		hp_read_note(dir, "cgroup", a->place, sizeof(a->place));
-	hp_read_note(dir, "netns", a->netns, sizeof(a->netns));
-	a->runner = hp_find_runner(dir);
-	if (read_process(a))
-		return 0;
-	return read_binding(a);
-}
-
-static int is_attachment(const struct dirent *entry)
-{
-	return entry->d_type == DT_DIR && entry->d_name[0] != '.' && !strstr(entry->d_name, BESIDE);
-}
-
-int hp_attachment_each(const char *tool, hp_each_attachment each, void *arg)
-{
-	struct hp_attachment attachment;
-	struct dirent **entries;
-	hp_path root, dir;
-	int n, err = 0;
-
-	hp_join(root, HP_PIN_ROOT, tool);
-	n = scandir(root, &entries, is_attachment, versionsort);
-	if (n < 0)
-		return errno == ENOENT ? 0 : -errno;
-	for (int i = 0; i < n; i++) {
-		hp_join(dir, root, entries[i]->d_name);
-		free(entries[i]);
-		if (err)
-			continue;
-		err = hp_attachment_recover(dir);
-		if (!err)
-			err = read_attachment(dir, &attachment);
-		if (!err)
-			err = each(&attachment, arg);
-	}
-	free(entries);
 	return err;
 }

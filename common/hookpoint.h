@@ -164,7 +164,12 @@ enum hp_runner {
 	HP_RUNNER_DEAD,	 /* there was, and it was killed */
 };
 
+/* "attached", "stale"; "alive", "dead": as in `status -j`. */
+const char *hp_condition_name(enum hp_condition condition);
+const char *hp_runner_name(enum hp_runner runner);
+
 struct hp_attachment {
+	const char *tool; /* as long as the call that it is given to */
 	hp_path dir;
 	enum hp_condition condition;
 	/*
@@ -232,11 +237,31 @@ typedef void (*hp_forget)(const char *dir, __u32 ifindex);
 int hp_attachment_detach(const char *dir, hp_forget forget);
 
 /*
- * Calls EACH with every attachment of TOOL, in the order of their names; EACH returns 0 to go on,
+ * Calls EACH with every attachment of TOOL, whose lock the caller has (hp_pin_lock()), in the order
+ * of their names, having finished what a loader that was killed had begun. EACH returns 0 to go on,
  * and anything else ends the walk and is returned. EACH may remove the attachment it was given.
  */
 typedef int (*hp_each_attachment)(const struct hp_attachment *attachment, void *arg);
 int hp_attachment_each(const char *tool, hp_each_attachment each, void *arg);
+
+/*
+ * The same, and takes the lock for as long as EACH looks at attachments of one tool. TOOL: NULL for
+ * all tools that ever pinned something here, this one's or another version's. Errors of
+ * hp_pin_lock(), of reading pins, and EACH's.
+ */
+int hp_recover(const char *tool, hp_each_attachment each, void *arg);
+
+/* What is pinned of an attachment. */
+struct hp_pin {
+	const char *name; /* of its file; all of it as long as the call lasts */
+	enum { HP_PIN_PROGRAM, HP_PIN_MAP, HP_PIN_LINK } kind;
+	__u32 id;	  /* the kernel's, among those of its kind */
+	const char *type; /* as in `bpftool prog`, `map` or `link`; "unknown": newer than libbpf */
+};
+
+/* Calls EACH with all that is pinned in DIR, in the order of their names, as above. */
+typedef int (*hp_each_pin)(const struct hp_pin *pin, void *arg);
+int hp_attachment_pins(const char *dir, hp_each_pin each, void *arg);
 
 /* ---- events ---------------------------------------------------------------------------------- */
 

@@ -24,6 +24,9 @@ enum hp_runner hp_find_runner(const char *dir);
 /* The note that names a cgroup which was made for the attachment, and goes with it. */
 #define HP_MADE_NOTE "made"
 
+/* What stands behind the name of the directory that is to replace another one. */
+#define HP_BESIDE "+new"
+
 /* The id of the program that what is pinned in DIR runs, or is to run. Errors of hp_pin_open(). */
 int hp_program_id(const char *dir, __u32 *id);
 

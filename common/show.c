@@ -21,17 +21,6 @@ struct show {
 	json_t *attachments;
 };
 
-static const char *const conditions[] = {
-	[HP_ATTACHED] = "attached", [HP_ELSEWHERE] = "elsewhere",     [HP_STALE] = "stale",
-	[HP_PARTIAL] = "partial",   [HP_UNREACHABLE] = "unreachable",
-};
-
-static const char *const runners[] = {
-	[HP_RUNNER_NONE] = "none",
-	[HP_RUNNER_ALIVE] = "alive",
-	[HP_RUNNER_DEAD] = "dead",
-};
-
 /* What a person should know of an attachment that isn't simply attached here. */
 static void remark(const struct hp_attachment *a)
 {
@@ -86,7 +75,7 @@ static bool is_wanted(const struct hp_attachment *a, const struct show *show)
 /* What the fields of an attachment begin with: where it is. NULL: no memory. */
 static json_t *place_of(const struct hp_attachment *a, enum hp_hook at)
 {
-	const char *state = conditions[a->condition];
+	const char *state = hp_condition_name(a->condition);
 	hp_path name;
 
 	hp_printable(a->place, name, sizeof(name));
@@ -116,7 +105,7 @@ static int show_one(const struct hp_attachment *a, void *arg)
 		json_string(a->condition == HP_ATTACHED ? hp_mode_name(a->mode) : "unknown"));
 	json_object_set_new(fields, "program_id", json_integer(a->prog_id));
 	if (!show->stats) {
-		json_object_set_new(fields, "runner", json_string(runners[a->runner]));
+		json_object_set_new(fields, "runner", json_string(hp_runner_name(a->runner)));
 		json_object_set_new(fields, "pins", json_string(a->dir));
 		remark(a);
 	}
@@ -134,7 +123,7 @@ static void print_place(const json_t *fields)
 {
 	const char *state = json_string_value(json_object_get(fields, "state"));
 
-	if (strcmp(state, conditions[HP_ATTACHED]))
+	if (strcmp(state, hp_condition_name(HP_ATTACHED)))
 		printf(" (%s)", state);
 	else
 		printf(" (%s, program %lld)", json_string_value(json_object_get(fields, "mode")),
@@ -175,17 +164,12 @@ static void print_text(const struct show *show)
 static int show_all(const struct hp_tool *tool, struct show *show, bool json, bool compact)
 {
 	json_t *document;
-	int err, lock, n;
-
-	err = hp_pin_lock(tool->name, &lock);
-	if (err)
-		return err;
+	int err, n;
 
 	show->attachments = json_array();
 	document = json_pack("{s:i, s:s, s:o}", "schema", 1, "tool", tool->name, "attachments",
 			     show->attachments);
-	err = document ? hp_attachment_each(tool->name, show_one, show) : -ENOMEM;
-	close(lock);
+	err = document ? hp_recover(tool->name, show_one, show) : -ENOMEM;
 	n = json_array_size(show->attachments);
 	if (!err && json) {
 		json_dumpf(document, stdout, compact ? JSON_COMPACT : JSON_INDENT(2));

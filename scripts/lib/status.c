@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Everything that the tools of this project have pinned, for scripts/hookpoint-status. `-j`: as
+ * JSON. Exit status: enum hp_exit.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "hookpoint.h"
+
+/* The keys under which the pins of a kind are listed. */
+static const char *const kinds[] = {
+	[HP_PIN_PROGRAM] = "programs", [HP_PIN_MAP] = "maps", [HP_PIN_LINK] = "links"
+};
+
+static int add_pin(const struct hp_pin *pin, void *arg)
+{
+	json_t *fields =
+		json_pack("{s:s, s:i, s:s}", "name", pin->name, "id", pin->id, "type", pin->type);
+
+	if (!fields)
+		return -ENOMEM;
+	json_array_append_new(json_object_get(arg, kinds[pin->kind]), fields);
+	return 0;
+}
+
+static int add_attachment(const struct hp_attachment *a, void *arg)
+{
+	bool is_attached = a->condition == HP_ATTACHED;
+	json_t *fields = json_pack(
+		"{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:[], s:[], s:[]}", "tool", a->tool,
+		"place", a->place, "state", hp_condition_name(a->condition), "mode",
+		is_attached ? hp_mode_name(a->mode) : "unknown", "program_id", a->prog_id, "netns",
+		a->netns, "runner", hp_runner_name(a->runner), "pins", a->dir,
+		kinds[HP_PIN_PROGRAM], kinds[HP_PIN_MAP], kinds[HP_PIN_LINK]);
+
+	if (!fields)
+		return -ENOMEM;
+	json_array_append_new(arg, fields);
+	return hp_attachment_pins(a->dir, add_pin, fields);
+}
+
+static const char *text_of(const json_t *fields, const char *key)
+{
+	return json_string_value(json_object_get(fields, key));
+}
+
+static void print_pins(const json_t *attachment, const char *kind)
+{
+	json_t *pin;
+	size_t i;
+
+	json_array_foreach(json_object_get(attachment, kind), i, pin)
+		printf("  %-10s%8lld  %-20s%s\n", i ? "" : kind,
+		       json_integer_value(json_object_get(pin, "id")), text_of(pin, "type"),
+		       text_of(pin, "name"));
+}
+
+static void print_attachment(const json_t *fields)
+{
+	const char *state = text_of(fields, "state"), *tool = text_of(fields, "tool");
+	const char *place = text_of(fields, "place");
+
+	printf("%s, %s: %s", tool, *place ? place : "a place", state);
+	if (!strcmp(state, hp_condition_name(HP_ATTACHED)))
+		printf(" (%s)", text_of(fields, "mode"));
+	else if (strcmp(state, hp_condition_name(HP_ELSEWHERE)))
+		printf("; `%s clean` removes what is left", tool);
+	else
+		printf(" (in network namespace %s)", text_of(fields, "netns"));
+	if (!strcmp(text_of(fields, "runner"), hp_runner_name(HP_RUNNER_DEAD)) &&
+	    !strcmp(state, hp_condition_name(HP_ATTACHED)))
+		printf("; its `run` was killed, `%s clean` detaches it", tool);
+	putchar('\n');
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		print_pins(fields, kinds[i]);
+}
+
+static int fail(int err)
+{
+	if (err == -ENODEV) {
+		hp_error("no BPF file system is mounted at " HP_BPFFS
+			 ", where pins live: nothing is there");
+		return HP_EXIT_NOTHING;
+	}
+	return hp_fail(err, "read what is pinned in " HP_PIN_ROOT);
+}
+
+int main(int argc, char **argv)
+{
+	json_t *attachments = json_array(), *attachment, *document;
+	bool json = argc > 1 && !strcmp(argv[1], "-j");
+	size_t i;
+	int err;
+
+	program_invocation_short_name = "hookpoint-status";
+	hp_log_libbpf();
+	document = json_pack("{s:i, s:o}", "schema", 1, "attachments", attachments);
+	err = document ? hp_recover(NULL, add_attachment, attachments) : -ENOMEM;
+	if (err)
+		return fail(err);
+	if (json) {
+		json_dumpf(document, stdout, JSON_INDENT(2));
+		putchar('\n');
+	} else {
+		json_array_foreach(attachments, i, attachment)
+			print_attachment(attachment);
+	}
+	i = json_array_size(attachments);
+	json_decref(document);
+	if (!i)
+		hp_error("nothing is pinned in " HP_PIN_ROOT);
+	if (fflush(stdout) || ferror(stdout))
+		return hp_fail(-errno, "write to standard output");
+	return i ? HP_EXIT_DONE : HP_EXIT_NOTHING;
+}

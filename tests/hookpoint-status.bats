@@ -1,0 +1,124 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# bats file_tags=host
+#
+# scripts/hookpoint-status, and hp_recover() behind it: whatever was pinned is found again.
+
+load helpers
+
+block=$root/problems/block-tcp-8080/block-tcp-8080
+drop=$root/problems/drop-spoofed-packets/drop-spoofed-packets
+bypass=$root/problems/localhost-bypass/localhost-bypass
+snoop=$root/problems/snoop-exec/snoop-exec
+hookpoint_status=$root/scripts/hookpoint-status
+
+setup() {
+	start_network
+	enter_cgroup
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+teardown() {
+	leave_cgroup
+	stop_network
+}
+
+# found EXPRESSION: is it so, of the list `a` of what is found on host server?
+found() {
+	server "$hookpoint_status" -j | python3 -c '
+import json, sys
+d = json.load(sys.stdin)
+assert d["schema"] == 1
+a = d["attachments"]
+assert eval(sys.argv[1]), json.dumps(a, indent=2)' "$1"
+}
+
+@test "hookpoint-status: nothing pinned is exit status 4" {
+	run "$hookpoint_status"
+	assert_failure 4
+	assert_output "hookpoint-status: nothing is pinned in /sys/fs/bpf/hookpoint"
+	run --separate-stderr "$hookpoint_status" -j
+	assert_failure 4
+	assert_equal "$(member attachments <<<"$output")" "[]"
+}
+
+@test "hookpoint-status: lists all tools, with the numbers that bpftool knows" {
+	local kind
+	server "$block" load -i veth0
+	server "$drop" load -i veth0
+	"$bypass" load -g "$own"
+	run server "$hookpoint_status"
+	assert_success
+	assert_line "block-tcp-8080, veth0: attached (native)"
+	assert_line --regexp '^drop-spoofed-packets, veth0: attached \((tcx|clsact)\)$'
+	assert_line "localhost-bypass, $own: attached (cgroup)"
+	server "$hookpoint_status" -j >found.json
+	for kind in prog map link; do
+		bpftool -j "$kind" list >"$kind.json" 2>/dev/null
+	done
+	python3 - <<-'PYTHON'
+	import json
+	found = json.load(open("found.json"))["attachments"]
+	for kind, key in ("prog", "programs"), ("map", "maps"), ("link", "links"):
+	    known = {one["id"]: one["type"] for one in json.load(open(kind + ".json"))}
+	    of_ours = [one for a in found for one in a[key]]
+	    assert of_ours, key
+	    for one in of_ours:
+	        # This bpftool may be older than a type.
+	        assert one["id"] in known and one["type"] != "unknown", one
+	        assert known[one["id"]] in (one["type"], "unknown") or isinstance(known[one["id"]], int), one
+	PYTHON
+}
+
+@test "hookpoint-status: what is in another network namespace is elsewhere" {
+	client "$block" load -i veth0
+	run server "$hookpoint_status"
+	assert_success
+	assert_line --regexp '^block-tcp-8080, veth0: elsewhere \(in network namespace net:\[[0-9]+\]\)$'
+}
+
+@test "hookpoint-status: what crashes have left is told apart, and clean removes it" {
+	local run
+	server "$block" load -i veth0
+	ip -netns server link add veth1 type veth peer name veth2
+	server "$block" load -i veth1
+	ip -netns server link delete veth1
+	start server "$drop" run -i veth0 >/dev/null
+	run=$!
+	wait_for found 'any(one["runner"] == "alive" for one in a)'
+	kill -9 $run
+	wait $run || true
+	run server "$hookpoint_status"
+	assert_success
+	assert_line "block-tcp-8080, veth0: attached (native)"
+	assert_line "block-tcp-8080, veth1: stale; \`block-tcp-8080 clean\` removes what is left"
+	assert_line --regexp '^drop-spoofed-packets, veth0: attached \(.*; its `run` was killed, `drop-spoofed-packets clean` detaches it$'
+	server "$block" clean
+	server "$drop" clean
+	found 'len(a) == 1 and a[0]["place"] == "veth0" and a[0]["tool"] == "block-tcp-8080"'
+}
+
+@test "hookpoint-status: a loader that was killed before it attached is partial" {
+	server "$block" load -i veth0
+	rm /sys/fs/bpf/hookpoint/block-tcp-8080/*/link
+	run server "$hookpoint_status"
+	assert_line "block-tcp-8080, veth0: partial; \`block-tcp-8080 clean\` removes what is left"
+	found 'a[0]["state"] == "partial" and a[0]["links"] == [] and len(a[0]["maps"]) == 3'
+}
+
+@test "hookpoint-status: no BPF file system, no rights, and bad usage are said in one line" {
+	run without_bpffs "$hookpoint_status"
+	assert_failure 4
+	assert_output --partial "no BPF file system"
+	server "$block" load -i veth0
+	run setpriv --reuid=65534 --regid=65534 --clear-groups "$hookpoint_status"
+	assert_failure 2
+	assert_output --partial "missing cap_bpf"
+	run "$hookpoint_status" --all
+	assert_failure 1
+	assert_output "hookpoint-status: unknown option --all; see scripts/hookpoint-status --help"
+	run "$hookpoint_status" -j everything
+	assert_failure 1
+	assert_output "hookpoint-status: too many arguments: 'everything'"
+}
