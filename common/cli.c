@@ -290,6 +290,8 @@ int hp_main(const struct hp_tool *tool, int argc, char **argv)
 	int status;
 
 	hp_log_libbpf();
+	if (tool->capabilities)
+		hp_set_capabilities(tool->capabilities);
 	setlinebuf(stdout); /* whoever reads us sees what was done when it was done */
 	setenv("ARGP_HELP_FMT", "no-dup-args-note,opt-doc-col=36,rmargin=99", 0);
 	status = dispatch(tool, argc, argv);

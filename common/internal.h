@@ -111,6 +111,9 @@ int hp_cgroup_remove(const char *cgroup);
 /* Where the cgroup v2 of this cgroup namespace is mounted: MOUNT. Whether it is. */
 bool hp_cgroup_mount(hp_path mount);
 
+/* From now on NAMES, separated by commas, are what messages say is missing, if it is. */
+void hp_set_capabilities(const char *names);
+
 /* Does this process lack a capability that loading and attaching network programs takes? */
 bool hp_lacks_capabilities(void);
 

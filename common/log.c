@@ -10,6 +10,7 @@
 #include "internal.h"
 
 static bool verbose;
+static const char *needed_capabilities = "cap_bpf,cap_net_admin,cap_perfmon";
 
 void hp_set_verbose(bool on)
 {
@@ -32,6 +33,12 @@ static int print_libbpf(enum libbpf_print_level level, const char *format, va_li
 	if (verbose || (level == LIBBPF_WARN && strstr(format, "PROG LOAD LOG")))
 		return vfprintf(stderr, format, args);
 	return 0;
+}
+
+void hp_log_program(const char *log, bool refused)
+{
+	if (log && (refused || verbose))
+		fprintf(stderr, "-- BEGIN PROG LOAD LOG --\n%s-- END PROG LOAD LOG --\n", log);
 }
 
 void hp_log_libbpf(void)
@@ -80,6 +87,11 @@ int hp_fail(int err, const char *format, ...)
 	return HP_EXIT_REFUSED;
 }
 
+void hp_set_capabilities(const char *names)
+{
+	needed_capabilities = names;
+}
+
 /* The process's effective capabilities: bit N is capability N. */
 static unsigned long long effective_capabilities(void)
 {
@@ -90,36 +102,37 @@ static unsigned long long effective_capabilities(void)
 	return (unsigned long long)data[1].effective << 32 | data[0].effective;
 }
 
-/* The names of the capabilities that loading and attaching take and this process lacks: "" for
- * none. */
+/* The names of the capabilities that the tool takes and this process lacks: "" for none. */
 static void missing_capabilities(char *names, size_t size)
 {
 	static const struct {
 		int bit;
 		const char *name;
 		bool of_sys_admin; /* came with CAP_SYS_ADMIN before 5.8, and still does */
-	} needed[] = {
+	} known[] = {
 		{ CAP_BPF, "cap_bpf", true },
+		{ CAP_DAC_READ_SEARCH, "cap_dac_read_search", false },
 		{ CAP_NET_ADMIN, "cap_net_admin", false },
+		{ CAP_NET_RAW, "cap_net_raw", false },
 		{ CAP_PERFMON, "cap_perfmon", true },
 	};
 	unsigned long long have = effective_capabilities();
 	size_t length = 0;
 
 	*names = '\0';
-	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++) {
-		if (have & 1ULL << needed[i].bit)
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		if (have & 1ULL << known[i].bit || !strstr(needed_capabilities, known[i].name))
 			continue;
-		if (needed[i].of_sys_admin && have & 1ULL << CAP_SYS_ADMIN)
+		if (known[i].of_sys_admin && have & 1ULL << CAP_SYS_ADMIN)
 			continue;
 		length += snprintf(names + length, size - length, "%s%s", length ? "," : "",
-				   needed[i].name);
+				   known[i].name);
 	}
 }
 
 bool hp_lacks_capabilities(void)
 {
-	char names[64];
+	char names[128];
 
 	missing_capabilities(names, sizeof(names));
 	return *names;
@@ -137,7 +150,7 @@ static bool in_user_namespace(void)
 /* Names the capabilities that are missing; says OTHERWISE if none is. */
 static void explain_rights(const char *otherwise, char *text, size_t size)
 {
-	char self[PATH_MAX] = "FILE", missing[64];
+	char self[PATH_MAX] = "FILE", missing[128];
 	ssize_t length;
 
 	missing_capabilities(missing, sizeof(missing));
@@ -154,10 +167,8 @@ static void explain_rights(const char *otherwise, char *text, size_t size)
 	length = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	if (length > 0)
 		self[length] = '\0';
-	snprintf(text, size,
-		 "missing %s: run it with sudo, or once: sudo setcap "
-		 "cap_bpf,cap_net_admin,cap_perfmon+ep %s",
-		 missing, self);
+	snprintf(text, size, "missing %s: run it with sudo, or once: sudo setcap %s+ep %s", missing,
+		 needed_capabilities, self);
 }
 
 void hp_explain(int err, char *text, size_t size)

@@ -1,12 +1,151 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Reading and writing maps. */
+/* Reading and writing single entries of maps. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <bpf/bpf.h>
 
-#include "hookpoint.h"
+#include "map-internal.h"
+
+int hp_map_error(int err)
+{
+	return err == -KERNEL_ENOTSUPP ? -EOPNOTSUPP : err;
+}
+
+bool hp_map_unknown(int err)
+{
+	return err == -KERNEL_ENOTSUPP || err == -EINVAL;
+}
+
+bool hp_map_is_array(const struct hp_map *map)
+{
+	return map->type == BPF_MAP_TYPE_ARRAY || map->type == BPF_MAP_TYPE_PERCPU_ARRAY;
+}
+
+/* The kernel has many answers to what these can't do, -EINVAL for one. */
+static bool only_put(const struct hp_map *map)
+{
+	switch (map->type) {
+	case BPF_MAP_TYPE_PROG_ARRAY:
+	case BPF_MAP_TYPE_PERF_EVENT_ARRAY:
+	case BPF_MAP_TYPE_CGROUP_ARRAY:
+	case BPF_MAP_TYPE_ARRAY_OF_MAPS:
+		return true;
+	default:
+		return !map->key_bytes;
+	}
+}
+
+bool hp_map_has_removal(const struct hp_map *map)
+{
+	return map->key_bytes && !hp_map_is_array(map) &&
+	       map->type != BPF_MAP_TYPE_CGROUP_STORAGE &&
+	       map->type != BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE;
+}
+
+int hp_map_get(const struct hp_map *map, const void *key, size_t key_bytes, void *value,
+	       size_t value_bytes)
+{
+	if (key_bytes != map->key_bytes || value_bytes != map->value_bytes)
+		return -EINVAL;
+	return hp_map_error(bpf_map_lookup_elem(map->fd, key, value));
+}
+
+static int write_entry(const struct hp_map *map, const void *key, size_t key_bytes,
+		       const void *value, size_t value_bytes, __u64 flags)
+{
+	if (key_bytes != map->key_bytes || value_bytes != map->value_bytes)
+		return -EINVAL;
+	if (flags != BPF_ANY && only_put(map))
+		return -EOPNOTSUPP;
+	return hp_map_error(bpf_map_update_elem(map->fd, key, value, flags));
+}
+
+int hp_map_put(const struct hp_map *map, const void *key, size_t key_bytes, const void *value,
+	       size_t value_bytes)
+{
+	return write_entry(map, key, key_bytes, value, value_bytes, BPF_ANY);
+}
+
+int hp_map_update(const struct hp_map *map, const void *key, size_t key_bytes, const void *value,
+		  size_t value_bytes)
+{
+	return write_entry(map, key, key_bytes, value, value_bytes, BPF_EXIST);
+}
+
+int hp_map_insert(const struct hp_map *map, const void *key, size_t key_bytes, const void *value,
+		  size_t value_bytes)
+{
+	return write_entry(map, key, key_bytes, value, value_bytes, BPF_NOEXIST);
+}
+
+int hp_map_remove(const struct hp_map *map, const void *key, size_t key_bytes)
+{
+	if (key_bytes != map->key_bytes)
+		return -EINVAL;
+	if (!hp_map_has_removal(map))
+		return -EOPNOTSUPP;
+	return hp_map_error(bpf_map_delete_elem(map->fd, key));
+}
+
+/* Of those who take at once all may read the entry, but only one is told that it has removed it. */
+static int take_in_two_steps(const struct hp_map *map, const void *key, void *value)
+{
+	void *read = malloc(map->value_bytes);
+	int err = -ENOMEM;
+
+	if (read)
+		err = bpf_map_lookup_elem(map->fd, key, read);
+	if (!err)
+		err = bpf_map_delete_elem(map->fd, key);
+	if (!err)
+		memcpy(value, read, map->value_bytes);
+	free(read);
+	return err;
+}
+
+int hp_map_take(const struct hp_map *map, const void *key, size_t key_bytes, void *value,
+		size_t value_bytes)
+{
+	int err;
+
+	if (key_bytes != map->key_bytes || value_bytes != map->value_bytes)
+		return -EINVAL;
+	if (key_bytes && !hp_map_has_removal(map))
+		return -EOPNOTSUPP;
+	err = bpf_map_lookup_and_delete_elem(map->fd, key, value);
+	if (hp_map_unknown(err) && key_bytes)
+		err = take_in_two_steps(map, key, value);
+	return hp_map_error(err);
+}
+
+int hp_map_put_map(const struct hp_map *outer, const void *key, size_t key_bytes,
+		   const struct hp_map *inner)
+{
+	if (outer->type != BPF_MAP_TYPE_ARRAY_OF_MAPS && outer->type != BPF_MAP_TYPE_HASH_OF_MAPS)
+		return -EOPNOTSUPP;
+	return hp_map_put(outer, key, key_bytes, &inner->fd, sizeof(inner->fd));
+}
+
+int hp_map_get_map(const struct hp_map *outer, const void *key, size_t key_bytes,
+		   struct hp_map *inner)
+{
+	__u32 id = 0, before;
+	int err;
+
+	if (outer->type != BPF_MAP_TYPE_ARRAY_OF_MAPS && outer->type != BPF_MAP_TYPE_HASH_OF_MAPS)
+		return -EOPNOTSUPP;
+	/* While we ask what has this id, another map may come in its place, and it may go. */
+	do {
+		before = id;
+		err = hp_map_get(outer, key, key_bytes, &id, sizeof(id));
+		if (err)
+			return err;
+		err = hp_map_open_id(id, inner);
+	} while (err == -ENOENT && id != before);
+	return err;
+}
 
 static int check_value_size(int map_fd, size_t want)
 {

@@ -120,8 +120,8 @@ int hp_run_pin(const struct hp_request *request, enum hp_mode mode, const struct
 	int lock, err = hp_pin_lock(request->tool, &lock);
 
 	if (err)
-		return err;
+		return hp_fail_pins(err);
 	err = pin_run(request, mode, obj);
 	close(lock);
-	return err;
+	return err ? hp_fail(err, "pin in %s", request->dir) : HP_EXIT_DONE;
 }

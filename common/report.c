@@ -58,7 +58,8 @@ static void print_row(const char *title, json_t *row, int width)
 
 	printf("  %-*s", width, title);
 	json_object_foreach(row, key, cell)
-		printf("%*lld", COLUMN, (long long)json_integer_value(cell));
+		if (!json_is_string(cell))
+			printf("%*lld", COLUMN, (long long)json_integer_value(cell));
 	putchar('\n');
 }
 
@@ -69,7 +70,8 @@ static void print_header(const char *title, json_t *row, int width)
 
 	printf("\n  %-*s", width, title);
 	json_object_foreach(row, key, cell)
-		printf("%*s", COLUMN, key);
+		if (!json_is_string(cell))
+			printf("%*s", COLUMN, key);
 	putchar('\n');
 }
 
@@ -85,13 +87,26 @@ static int longest_key(json_t *object)
 	return longest;
 }
 
+/* The string in ROW, for the first column, with its key in *KEY; both "" if there is none. */
+static const char *title_of(json_t *row, const char **key)
+{
+	json_t *cell;
+
+	json_object_foreach(row, *key, cell)
+		if (json_is_string(cell))
+			return json_string_value(cell);
+	*key = "";
+	return "";
+}
+
 /*
- * {"passed": {"packets": 1}, ...}: a row for each key. [{"port": 1}, ...]: a row for each element.
+ * {"passed": {"packets": 1}, ...}: a row for each key. [{"port": 1}, ...]: a row for each element,
+ * which may have one string: [{"host": "10.0.0.1", "packets": 1}, ...].
  */
 static void print_table(const char *title, json_t *table)
 {
 	const char *key;
-	int width;
+	int width = 0;
 	json_t *row;
 	size_t i;
 
@@ -102,9 +117,13 @@ static void print_table(const char *title, json_t *table)
 			print_row(key, row, width);
 		return;
 	}
-	print_header("", json_array_get(table, 0), 0);
 	json_array_foreach(table, i, row)
-		print_row("", row, 0);
+		if ((int)strlen(title_of(row, &key)) > width)
+			width = strlen(title_of(row, &key));
+	title_of(json_array_get(table, 0), &key);
+	print_header(key, json_array_get(table, 0), width);
+	json_array_foreach(table, i, row)
+		print_row(title_of(row, &key), row, width);
 }
 
 static bool is_table(json_t *value)

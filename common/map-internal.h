@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the modules of the map library share. */
+#ifndef MAP_INTERNAL_H
+#define MAP_INTERNAL_H
+
+#include "hookpoint.h"
+
+/* The kernel's own errno for "not for this type"; no libc has it, and strerror() no text. */
+#define KERNEL_ENOTSUPP 524
+
+/*
+ * How many entries a system call reads or writes at most. From 256 on it makes no difference any
+ * more; and between two calls others get the CPU, and signals are handled.
+ */
+#define BATCH_ENTRIES 1024
+
+/* ERR as this library has it. */
+int hp_map_error(int err);
+
+/* Was a command refused as one that the kernel doesn't know, or not for this type of map? */
+bool hp_map_unknown(int err);
+
+/* Are its keys indexes, each of which always has an entry? */
+bool hp_map_is_array(const struct hp_map *map);
+
+/* Can its entries be removed? */
+bool hp_map_has_removal(const struct hp_map *map);
+
+/* A set of keys of one size, which it copies. Begin with all zeros but for key_bytes. */
+struct hp_keys {
+	size_t key_bytes;
+	__u32 n;
+	__u32 *slots; /* 0, or the number of a key, from 1 on; N_SLOTS is a power of two */
+	__u32 n_slots;
+	char *keys; /* room for n_slots / 2 of them */
+	__u64 secrets[2];
+};
+
+/* Makes room for N keys in all. -ENOMEM. */
+int hp_keys_reserve(struct hp_keys *set, size_t n);
+
+/* Adds KEY unless it is there. *NUMBER: its number, from 0 on in the order of adding. -ENOMEM. */
+int hp_keys_add(struct hp_keys *set, const void *key, __u32 *number);
+bool hp_keys_find(const struct hp_keys *set, const void *key, __u32 *number);
+void hp_keys_free(struct hp_keys *set);
+
+/*
+ * A walk through a map, a chunk of entries after the other. Begin with hp_walk_open(), which needs
+ * no undoing when it fails.
+ */
+struct hp_walk {
+	const struct hp_map *map;
+	char *keys; /* this chunk's entries */
+	char *values;
+	__u32 n;
+	__u32 room;
+	void *place; /* where the next chunk begins: the last key, or the number of a bucket */
+	bool begun;
+	bool ended;
+	bool one_by_one;
+	bool may_repeat; /* so what was seen is remembered */
+	struct hp_keys seen;
+	__u64 steps;
+};
+
+int hp_walk_open(struct hp_walk *walk, const struct hp_map *map);
+
+/* Reads the next chunk: no entries in it: that was all. Errors as of hp_map_each(). */
+int hp_walk_next(struct hp_walk *walk);
+void hp_walk_close(struct hp_walk *walk);
+
+#endif
