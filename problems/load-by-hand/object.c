@@ -38,8 +38,9 @@ int refused(const char *format, ...)
 	va_list args;
 
 	snprintf(why, sizeof(why), ": %s%s", strerror(errno),
-		 errno == EPERM ? ": run it as root, or with cap_bpf, cap_net_admin and cap_perfmon"
-				: "");
+		 errno == EPERM || (errno == EACCES && geteuid())
+			 ? ": run it as root, or with cap_bpf, cap_net_admin and cap_perfmon"
+			 : "");
 	va_start(args, format);
 	say("cannot ", format, args, why);
 	va_end(args);
