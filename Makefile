@@ -72,6 +72,7 @@ tests: build
 
 benches: build
 	@$(MAKE) --no-print-directory -C tests bench bypass
+	@$(MAKE) --no-print-directory -C problems/snoop-exec storm
 
 clean: ## remove everything that was built
 	@for dir in common scripts/lib tests $(PROBLEMS:%=problems/%); do \

@@ -52,6 +52,8 @@ static int pin_all(const char *dir, const struct bpf_object *obj, const char *si
 			return err;
 	}
 	bpf_object__for_each_map(map, obj) {
+		if (!bpf_map__autocreate(map))
+			continue;
 		err = pin_one(dir, bpf_map__name(map), bpf_map__fd(map), sibling);
 		if (err)
 			return err;

@@ -202,7 +202,7 @@ int hp_needs_of(const struct bpf_object *obj, hp_each_need each, void *arg)
 	bpf_object__for_each_map(map, obj) {
 		enum bpf_map_type type = bpf_map__type(map);
 
-		if (!is_new(&walk.map_types, type))
+		if (!bpf_map__autocreate(map) || !is_new(&walk.map_types, type))
 			continue;
 		err = tell(&walk, "map type", libbpf_bpf_map_type_str(type),
 			   libbpf_probe_bpf_map_type(type, NULL) > 0);
@@ -210,6 +210,8 @@ int hp_needs_of(const struct bpf_object *obj, hp_each_need each, void *arg)
 			return err;
 	}
 	bpf_object__for_each_program(program, obj) {
+		if (!bpf_program__autoload(program))
+			continue;
 		err = walk_program_type(&walk, bpf_program__type(program));
 		if (!err)
 			err = walk_helpers(&walk, program);
