@@ -162,12 +162,23 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* The options of TOOL that go with the commands in BITS. */
+/* Does TOOL have an option of its own by this key? */
+static bool has_option(const struct hp_tool *tool, int key)
+{
+	const struct argp_option *option = tool->options ? tool->options->options : NULL;
+
+	while (option && option->name && option->key != key)
+		option++;
+	return option && option->name;
+}
+
+/* The options of TOOL that go with the commands in BITS; of two by one key, help shows its own. */
 static void select_options(const struct hp_tool *tool, unsigned int bits,
 			   struct argp_option *options)
 {
 	for (size_t i = 0; i < COMMON_OPTIONS; i++)
 		if (common_options[i].commands & bits &&
+		    (bits != ALL_COMMANDS || !has_option(tool, common_options[i].option.key)) &&
 		    (!common_options[i].hooks || common_options[i].hooks & 1 << tool->at))
 			*options++ = common_options[i].option;
 	memset(options, 0, sizeof(*options));
