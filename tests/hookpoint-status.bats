@@ -107,6 +107,19 @@ assert eval(sys.argv[1]), json.dumps(a, indent=2)' "$1"
 	found 'a[0]["state"] == "partial" and a[0]["links"] == [] and len(a[0]["maps"]) == 3'
 }
 
+@test "hookpoint-status: a tracer that runs is found, one that was killed is stale" {
+	local run
+	start server "$snoop" run >/dev/null
+	run=$!
+	wait_for found 'a[0]["tool"] == "snoop-exec" and a[0]["mode"] == "tracepoint" and a[0]["place"].startswith("process ")'
+	kill -9 $run
+	wait $run || true
+	found 'a[0]["state"] == "stale" and a[0]["runner"] == "dead" and a[0]["links"] == []'
+	"$snoop" clean
+	run "$hookpoint_status"
+	assert_failure 4
+}
+
 @test "hookpoint-status: no BPF file system, no rights, and bad usage are said in one line" {
 	run without_bpffs "$hookpoint_status"
 	assert_failure 4
