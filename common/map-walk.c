@@ -122,8 +122,14 @@ static int read_batch(struct hp_walk *walk)
 		if (err && err != -ENOENT && count == walk->room)
 			return err;
 		walk->steps += count + 1;
-		if (err == -EINTR && !count) /* its key went away, the kernel says: again */
-			continue;
+		if (err == -EINTR && !count) {
+			/*
+			 * A key without a value: removed, or of an array of maps. An older
+			 * kernel gets no further by itself; from the last key there is a way.
+			 */
+			walk->one_by_one = true;
+			return 0;
+		}
 		if (err != -ENOSPC || count) {
 			walk->n = count;
 			break;

@@ -64,23 +64,23 @@ void maps_remove_rows(const struct maps *maps, __u32 ifindex)
 	bpf_map_delete_elem(maps->report_limits, &ifindex);
 }
 
-/* Fills an empty hash with all entries in one system call (or a few: the kernel may stop early). */
-static int fill(int map_fd, const struct sources *set)
+static int fill(const struct hp_map *map, const struct sources *set)
 {
 	struct source *keys = calloc(set->n, sizeof(*keys));
 	__u64 *values = calloc(set->n, sizeof(*values));
-	__u32 count, done = 0;
+	const struct hp_entries entries = { .keys = keys,
+					    .values = values,
+					    .n = set->n,
+					    .key_bytes = sizeof(*keys),
+					    .value_bytes = sizeof(*values) };
 	int err = keys && values ? 0 : -ENOMEM;
 
 	for (size_t i = 0; i < set->n && !err; i++) {
 		keys[i] = set->entries[i].source;
 		values[i] = set->entries[i].value;
 	}
-	while (!err && done < set->n) {
-		count = set->n - done;
-		err = bpf_map_update_batch(map_fd, keys + done, values + done, &count, NULL);
-		done += count;
-	}
+	if (!err)
+		err = hp_map_put_many(map, &entries);
 	free(values);
 	free(keys);
 	return err;
@@ -88,64 +88,43 @@ static int fill(int map_fd, const struct sources *set)
 
 int set_write(const struct maps *maps, __u32 ifindex, const struct sources *set)
 {
-	int err, inner;
+	struct hp_map outer, inner;
+	int err = hp_map_of(maps->source_sets, &outer);
 
-	inner = bpf_map_create(BPF_MAP_TYPE_HASH, "sources", sizeof(struct source), sizeof(__u64),
-			       set->n ? set->n : 1, NULL);
-	if (inner < 0)
-		return inner;
-	err = fill(inner, set);
+	if (!err)
+		err = hp_map_create("hash", "sources", sizeof(struct source), sizeof(__u64),
+				    set->n ? set->n : 1, NULL, &inner);
+	if (err)
+		return err;
+	err = fill(&inner, set);
 	if (!err) /* waits until no packet is judged by the old set any more */
-		err = bpf_map_update_elem(maps->source_sets, &ifindex, &inner, BPF_ANY);
-	close(inner);
+		err = hp_map_put_map(&outer, &ifindex, sizeof(ifindex), &inner);
+	hp_map_close(&inner);
 	return err;
 }
 
-/* What an entry of the map says; facts that follow from the others are left out. */
-static int take_entry(struct sources *set, const struct source *key, __u64 value)
+/* Adds what an entry of the map says; facts that follow from the others are left out. */
+static int take_entry(const void *key, const void *value, void *set)
 {
-	return key->family || key->bits == FACT_LOG_ONLY ? sources_add(set, key, value) : 0;
-}
+	const struct source *source = key;
 
-/* A set in force is never changed, so it can be read in pieces. N: its max_entries. */
-static int read_entries(int map_fd, __u32 n, struct sources *set)
-{
-	struct source *keys = calloc(n, sizeof(*keys));
-	__u64 *values = calloc(n, sizeof(*values));
-	int taken = 0, err = keys && values ? 0 : -ENOMEM;
-	__u32 place, count, *from = NULL;
-
-	while (!err && !taken) {
-		count = n;
-		err = bpf_map_lookup_batch(map_fd, from, &place, keys, values, &count, NULL);
-		if (err && err != -ENOENT) /* ENOENT: these are the last */
-			break;
-		for (__u32 i = 0; i < count && !taken; i++)
-			taken = take_entry(set, &keys[i], values[i]);
-		from = &place;
-	}
-	free(values);
-	free(keys);
-	return err == -ENOENT ? taken : err;
+	if (!source->family && source->bits != FACT_LOG_ONLY)
+		return 0;
+	return sources_add(set, source, *(const __u64 *)value);
 }
 
 int set_read(const struct maps *maps, __u32 ifindex, struct sources *set)
 {
-	struct bpf_map_info info = {};
-	__u32 id, size = sizeof(info);
 	struct sources found = {};
-	int inner, err;
+	struct hp_map outer, inner;
+	int err = hp_map_of(maps->source_sets, &outer);
 
-	err = bpf_map_lookup_elem(maps->source_sets, &ifindex, &id);
+	if (!err)
+		err = hp_map_get_map(&outer, &ifindex, sizeof(ifindex), &inner);
 	if (err)
 		return err;
-	inner = bpf_map_get_fd_by_id(id);
-	if (inner < 0)
-		return inner;
-	err = bpf_obj_get_info_by_fd(inner, &info, &size);
-	if (!err)
-		err = read_entries(inner, info.max_entries, &found);
-	close(inner);
+	err = hp_map_each(&inner, take_entry, &found);
+	hp_map_close(&inner);
 	if (!err)
 		err = sources_complete(&found, false);
 	if (err)

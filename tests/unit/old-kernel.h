@@ -18,12 +18,17 @@ static void (*before_step)(int fd, const void *key); /* a walk goes on from KEY 
 static void (*after_step)(int fd, const void *key);
 static void (*before_delete)(int fd, const void *keys, __u32 count);
 static int batches, steps, writes;
+static int stuck_after; /* so many batches, the kernel can't read on; 0: it can */
 
 int bpf_map_lookup_batch(int fd, void *from, void *to, void *keys, void *values, __u32 *count,
 			 const struct bpf_map_batch_opts *options)
 {
 	if (is_old)
 		return -EINVAL;
+	if (stuck_after && batches >= stuck_after) {
+		*count = 0;
+		return -EINTR;
+	}
 	batches++;
 	return REAL(bpf_map_lookup_batch)(fd, from, to, keys, values, count, options);
 }

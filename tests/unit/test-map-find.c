@@ -62,14 +62,15 @@ static void a_value_has_a_copy_for_each_cpu(void **state)
 {
 	struct hp_map map = make("percpu_array", "copies", 12, 1);
 	char *value = malloc(map.value_bytes);
+	__u32 key = 0;
 
 	(void)state;
 	assert_int_equal(map.copies, libbpf_num_possible_cpus());
 	assert_int_equal(map.value_bytes, map.copies * 16);
 	memset(value, 1, map.value_bytes);
-	assert_int_equal(hp_map_put(&map, &(__u32){ 0 }, 4, value, map.value_bytes), 0);
+	assert_int_equal(hp_map_put(&map, &key, 4, value, map.value_bytes), 0);
 	memset(value, 0, map.value_bytes);
-	assert_int_equal(hp_map_get(&map, &(__u32){ 0 }, 4, value, map.value_bytes), 0);
+	assert_int_equal(hp_map_get(&map, &key, 4, value, map.value_bytes), 0);
 	for (__u32 copy = 0; copy < map.copies; copy++)
 		assert_int_equal(value[copy * 16 + 11], 1);
 	free(value);

@@ -160,7 +160,7 @@ static void the_last_of_several_with_a_key_counts(void **state)
 static void an_array_has_zeros_where_nothing_was_given(void **state)
 {
 	static const char *const types[] = { "array", "percpu_array" };
-	__u32 indexes[] = { 2, 0 }, beyond[] = { 1, 4 };
+	__u32 indexes[] = { 2, 0 }, beyond[] = { 1, 4 }, third = 3;
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
@@ -172,8 +172,7 @@ static void an_array_has_zeros_where_nothing_was_given(void **state)
 		entries.value_bytes = map.value_bytes;
 		entries.values = malloc(2 * map.value_bytes);
 		memset(entries.values, 1, 2 * map.value_bytes);
-		assert_int_equal(
-			hp_map_put(&map, &(__u32){ 3 }, 4, entries.values, map.value_bytes), 0);
+		assert_int_equal(hp_map_put(&map, &third, 4, entries.values, map.value_bytes), 0);
 		assert_int_equal(hp_map_replace(&map, &entries), 0);
 		entries.keys = beyond;
 		assert_int_equal(hp_map_replace(&map, &entries), -E2BIG);

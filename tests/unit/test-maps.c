@@ -198,7 +198,7 @@ static void buffers_of_another_size_are_not_touched(void **state)
 static void a_type_that_can_not_says_so(void **state)
 {
 	struct hp_map array = make("array", 4, 2, 0), queue = make("queue", 0, 2, 0);
-	struct hp_map trie = make("lpm_trie", 8, 2, BPF_F_NO_PREALLOC), jumps, ring;
+	struct hp_map trie = make("lpm_trie", 8, 2, BPF_F_NO_PREALLOC), jumps = {}, ring;
 	struct hp_entries none = { .value_bytes = 8 };
 	__u64 value = 7;
 
@@ -306,7 +306,7 @@ static void takes_from_types_that_the_kernel_can_not_take_from(void **state)
 static void a_frozen_map_can_be_read_only(void **state)
 {
 	struct hp_map map = make("hash", 4, 8, 0);
-	__u64 value;
+	__u64 value = 7;
 	struct hp_entries none = { .key_bytes = 4, .value_bytes = 8 };
 	struct hp_map_state told;
 
