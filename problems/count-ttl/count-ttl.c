@@ -312,6 +312,7 @@ int main(int argc, char **argv)
 		.summary = "how many hops away are the hosts whose packets come in?",
 		.options = &argp,
 		.at = HP_AT_PROCESS,
+		.capabilities = "cap_bpf",
 		.trace = trace,
 		.stats = stats,
 	};

@@ -177,10 +177,19 @@ shapes() {
 		echo "SEC(\"$section\") int made$number(void *ctx) { return 1; }"
 	done >"$BATS_TEST_TMPDIR/made.c"
 	compile made <"$BATS_TEST_TMPDIR/made.c"
-	run "$tool" load -n "$BATS_TEST_TMPDIR/made.o" $dir
-	assert_success
-	assert_equal "$(grep -cE '^program made[0-9]+: id [0-9]+, section ' <<<"$output")" "${#sections[@]}"
-	[[ ! -e $dir ]]
+	"$tool" load "$BATS_TEST_TMPDIR/made.o" $dir
+	bpftool prog loadall "$BATS_TEST_TMPDIR/made.o" /sys/fs/bpf/libbpf
+	run types $dir
+	assert_equal "${#lines[@]}" "${#sections[@]}"
+	assert_equal "$output" "$(types /sys/fs/bpf/libbpf)"
+}
+
+# types DIRECTORY: the name of each program there, and what type the kernel says that it has.
+types() {
+	local program
+	for program in "$1"/made*; do
+		echo "${program##*/} $(bpftool prog show pinned "$program" | sed -n '1s/^[0-9]*: \([a-z_]*\) .*/\1/p')"
+	done
 }
 
 # --- what it does not ---
@@ -236,7 +245,7 @@ shapes() {
 	damaged "not a BPF object" "$counts" header.e_type=2
 	damaged "section 1 has no name" "$counts" header.e_shstrndx=0xfff0
 	damaged "there is no symbol table" "$counts" header.e_shoff=0xfffffffffffffff0
-	damaged "section" "$counts" section:xdp.sh_offset=0xffffffffffff
+	damaged "section 3 is damaged" "$counts" section:xdp.sh_offset=0xffffffffffff
 	damaged "section 3 is damaged" "$counts" section:xdp.sh_size=0xffffffff
 	damaged "has no name" "$counts" section:xdp.sh_name=0xffffff
 	damaged "there is no symbol table" "$counts" section:.symtab.sh_type=1

@@ -29,7 +29,7 @@ show() {
 		line+=" $word"
 	done
 	printf '%s%s$%s%s\n' "$dim" "$host" "$line" "$plain"
-	"$host" "$@" || true
+	"$host" "$@" || (($? != 127)) # 127: there is no such command, which is part of no story
 }
 
 # begin TITLE: builds the network.
