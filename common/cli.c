@@ -306,8 +306,11 @@ int hp_main(const struct hp_tool *tool, int argc, char **argv)
 	setlinebuf(stdout); /* whoever reads us sees what was done when it was done */
 	setenv("ARGP_HELP_FMT", "no-dup-args-note,opt-doc-col=36,rmargin=99", 0);
 	status = dispatch(tool, argc, argv);
-	if (fflush(stdout) || ferror(stdout)) {
-		hp_error("cannot write to standard output: %s", strerror(errno));
+	errno = 0;
+	if (fflush(stdout) ||
+	    ferror(stdout)) { /* then, perhaps, it is long ago that errno said why */
+		hp_error("cannot write to standard output%s%s", errno ? ": " : "",
+			 errno ? strerror(errno) : "");
 		return status ? status : HP_EXIT_REFUSED;
 	}
 	return status;

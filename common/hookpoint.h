@@ -67,6 +67,12 @@ HP_STABLE void hp_log_verifier(struct bpf_object *obj);
  */
 HP_EXPERIMENTAL void hp_log_program(const char *log, bool refused);
 
+/*
+ * To the kernel a name may be made of nearly any bytes; JSON and terminals want characters. TEXT,
+ * of SIZE, gets '?' in the place of what needs quoting, or can't be. Returns TEXT.
+ */
+HP_EXPERIMENTAL const char *hp_printable(const char *name, char *text, size_t size);
+
 /* One line on standard error, with the program's name in front and the newline at the end. */
 HP_STABLE void hp_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 HP_STABLE void hp_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -174,6 +180,8 @@ enum hp_condition {
 	HP_STALE,     /* the interface, cgroup or process is gone, the pins are left */
 	HP_PARTIAL,   /* pins are left, and nothing is attached */
 	HP_UNREACHABLE, /* by a filter, in a network namespace that is gone or can't be entered */
+	HP_UNREADABLE,	/* its pins can't be opened, or make no sense: only hp_recover() tells of it
+			 */
 };
 
 /* Is there a `run` that will detach it when it ends? */
@@ -264,9 +272,10 @@ typedef int (*hp_each_attachment)(const struct hp_attachment *attachment, void *
 HP_STABLE int hp_attachment_each(const char *tool, hp_each_attachment each, void *arg);
 
 /*
- * The same, and takes the lock for as long as EACH looks at attachments of one tool. TOOL: NULL for
- * all tools that ever pinned something here, this one's or another version's. Errors of
- * hp_pin_lock(), of reading pins, and EACH's.
+ * The same, and takes the lock for as long as EACH looks at attachments of one tool; what can't be
+ * read is handed to EACH, too. TOOL: NULL for all tools that ever pinned something here, this one's
+ * or another version's: then those that this user may not lock are left out, and the first such
+ * error is returned after the others. Errors of hp_pin_lock(), and EACH's.
  */
 HP_EXPERIMENTAL int hp_recover(const char *tool, hp_each_attachment each, void *arg);
 

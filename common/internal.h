@@ -206,12 +206,6 @@ int hp_interface_index(const char *name);
  */
 bool hp_say_held(const char *interface, int ifindex);
 
-/*
- * JSON and terminals want characters; to the kernel a name may be made of nearly any bytes. TEXT,
- * of SIZE, gets '?' in the place of what needs quoting, or can't be. Returns TEXT.
- */
-const char *hp_printable(const char *name, char *text, size_t size);
-
 /* Prints a JSON object for people: scalars as lines, objects of objects and arrays of objects as
  * tables. */
 void hp_print_text(json_t *fields);

@@ -39,6 +39,9 @@ static void handle_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* Whether request->dir is this process's: open as long as we live. */
+static int runner = -1;
+
 /* Other PID namespaces have the same numbers, and may share these pins. */
 static void name_run(const struct hp_tool *tool, struct hp_request *request)
 {
@@ -60,7 +63,7 @@ int hp_trace(const struct hp_tool *tool, const struct hp_arguments *a)
 	name_run(tool, &request);
 	handle_signals();
 	status = tool->trace(&request);
-	if (access(request.dir, F_OK))
+	if (runner < 0)
 		return status;
 	err = hp_pin_lock(tool->name, &lock);
 	if (!err) {
@@ -75,12 +78,12 @@ int hp_trace(const struct hp_tool *tool, const struct hp_arguments *a)
 /* The pins of a process that was killed, and had this one's number. */
 static int make_dir(const char *dir)
 {
-	if (!mkdir(dir, 0700))
-		return 0;
-	if (errno == EEXIST && hp_find_runner(dir) != HP_RUNNER_ALIVE && !hp_pin_remove(dir) &&
-	    !mkdir(dir, 0700))
-		return 0;
-	return -errno;
+	int err = mkdir(dir, 0700) ? -errno : 0;
+
+	if (err != -EEXIST || hp_find_runner(dir) == HP_RUNNER_ALIVE)
+		return err;
+	err = hp_pin_remove(dir);
+	return err ? err : mkdir(dir, 0700) ? -errno : 0;
 }
 
 static const char *first_program(const struct bpf_object *obj)
@@ -97,11 +100,11 @@ static const char *first_program(const struct bpf_object *obj)
 static int pin_run(const struct hp_request *request, enum hp_mode mode,
 		   const struct bpf_object *obj)
 {
-	int runner, err = make_dir(request->dir);
+	int err = make_dir(request->dir);
 
 	if (err)
 		return err;
-	err = hp_attachment_claim(request->dir, &runner); /* open as long as we live */
+	err = hp_attachment_claim(request->dir, &runner);
 	if (!err)
 		err = hp_note(request->dir, HP_PROCESS_NOTE, request->place);
 	if (!err)

@@ -13,8 +13,12 @@
 const char *hp_condition_name(enum hp_condition condition)
 {
 	static const char *const names[] = {
-		[HP_ATTACHED] = "attached", [HP_ELSEWHERE] = "elsewhere",     [HP_STALE] = "stale",
-		[HP_PARTIAL] = "partial",   [HP_UNREACHABLE] = "unreachable",
+		[HP_ATTACHED] = "attached",
+		[HP_ELSEWHERE] = "elsewhere",
+		[HP_STALE] = "stale",
+		[HP_PARTIAL] = "partial",
+		[HP_UNREACHABLE] = "unreachable",
+		[HP_UNREADABLE] = "unreadable",
 	};
 
 	return names[condition];
@@ -92,11 +96,10 @@ static bool read_process(struct hp_attachment *a)
 	return true;
 }
 
-static int read_attachment(const char *tool, const char *dir, struct hp_attachment *a)
+static int read_attachment(struct hp_attachment *a)
 {
-	memset(a, 0, sizeof(*a));
-	a->tool = tool;
-	snprintf(a->dir, sizeof(a->dir), "%s", dir);
+	const char *dir = a->dir;
+
 	hp_read_note(dir, "interface", a->place, sizeof(a->place));
 	if (!*a->place)
 		hp_read_note(dir, "cgroup", a->place, sizeof(a->place));
@@ -113,7 +116,20 @@ static int is_attachment(const struct dirent *entry)
 	       !strstr(entry->d_name, HP_BESIDE);
 }
 
-int hp_attachment_each(const char *tool, hp_each_attachment each, void *arg)
+/* Reads the attachment in DIR, having finished what a loader that was killed had begun. */
+static int recover_one(const char *tool, const char *dir, struct hp_attachment *attachment)
+{
+	int err;
+
+	memset(attachment, 0, sizeof(*attachment));
+	attachment->tool = tool;
+	snprintf(attachment->dir, sizeof(attachment->dir), "%s", dir);
+	err = hp_attachment_recover(dir);
+	return err ? err : read_attachment(attachment);
+}
+
+/* TELL: of those that can't be read, too. */
+static int walk(const char *tool, bool tell, hp_each_attachment each, void *arg)
 {
 	struct hp_attachment attachment;
 	struct dirent **entries;
@@ -129,14 +145,21 @@ int hp_attachment_each(const char *tool, hp_each_attachment each, void *arg)
 		free(entries[i]);
 		if (err)
 			continue;
-		err = hp_attachment_recover(dir);
-		if (!err)
-			err = read_attachment(tool, dir, &attachment);
+		err = recover_one(tool, dir, &attachment);
+		if (err && tell) {
+			attachment.condition = HP_UNREADABLE;
+			err = 0;
+		}
 		if (!err)
 			err = each(&attachment, arg);
 	}
 	free(entries);
 	return err;
+}
+
+int hp_attachment_each(const char *tool, hp_each_attachment each, void *arg)
+{
+	return walk(tool, false, each, arg);
 }
 
 static int is_tool(const struct dirent *entry)
@@ -150,31 +173,52 @@ static int recover_tool(const char *tool, hp_each_attachment each, void *arg)
 
 	if (err)
 		return err;
-	err = hp_attachment_each(tool, each, arg);
+	err = walk(tool, true, each, arg);
 	close(lock);
 	return err;
 }
 
-int hp_recover(const char *tool, hp_each_attachment each, void *arg)
+/* An EACH that ends the walk, or an error of one tool. */
+struct all {
+	hp_each_attachment each;
+	void *arg;
+	int ended; /* what EACH said */
+};
+
+static int pass_on(const struct hp_attachment *attachment, void *arg)
+{
+	struct all *all = arg;
+
+	all->ended = all->each(attachment, all->arg);
+	return all->ended;
+}
+
+static int recover_all(struct all *all)
 {
 	struct dirent **tools;
-	int n, err;
+	int n, err, first = hp_bpffs_check();
 
-	if (tool)
-		return recover_tool(tool, each, arg);
-	err = hp_bpffs_check();
-	if (err)
-		return err;
+	if (first)
+		return first;
 	n = scandir(HP_PIN_ROOT, &tools, is_tool, alphasort);
 	if (n < 0)
 		return errno == ENOENT ? 0 : -errno;
 	for (int i = 0; i < n; i++) {
-		if (!err)
-			err = recover_tool(tools[i]->d_name, each, arg);
+		if (!all->ended) {
+			err = recover_tool(tools[i]->d_name, pass_on, all);
+			first = first ? first : err;
+		}
 		free(tools[i]);
 	}
 	free(tools);
-	return err;
+	return all->ended ? all->ended : first;
+}
+
+int hp_recover(const char *tool, hp_each_attachment each, void *arg)
+{
+	struct all all = { .each = each, .arg = arg };
+
+	return tool ? recover_tool(tool, each, arg) : recover_all(&all);
 }
 
 /* What FD is of; the kernel has one number space for each kind. */
@@ -203,9 +247,11 @@ static int read_map(int fd, struct hp_pin *pin)
 /* Of links that are newer than libbpf 1.1 as well. Linux 6.6 and later: enum bpf_link_type. */
 static const char *link_type_name(__u32 type)
 {
-	static const char *const newer[] = {
-		[11] = "tcx", [12] = "uprobe_multi", [13] = "netkit", [14] = "sockmap"
-	};
+	static const char *const newer[] = { [10] = "netfilter",
+					     [11] = "tcx",
+					     [12] = "uprobe_multi",
+					     [13] = "netkit",
+					     [14] = "sockmap" };
 	const char *name = libbpf_bpf_link_type_str(type);
 
 	return !name && type < sizeof(newer) / sizeof(*newer) ? newer[type] : name;
@@ -236,9 +282,11 @@ static int read_pin(int fd, struct hp_pin *pin)
 	} else if (strstr(kind, "bpf-map")) {
 		pin->kind = HP_PIN_MAP;
 		err = read_map(fd, pin);
-	} else {
+	} else if (strstr(kind, "bpf-link") || strstr(kind, "bpf_link")) {
 		pin->kind = HP_PIN_LINK;
 		err = read_link(fd, pin);
+	} else {
+		return -EINVAL;
 	}
 	if (!pin->type) /* newer than libbpf */
 		pin->type = "unknown";

@@ -38,6 +38,9 @@ static void remark(const struct hp_attachment *a)
 		hp_info("the network namespace of %s (%s) is gone, or can't be entered from here; "
 			"`clean` removes the pins",
 			name, a->netns);
+	else if (a->condition == HP_UNREADABLE)
+		hp_info("what is pinned in %s can't be read: another user's, or not by this tool",
+			a->dir);
 	else if (a->runner == HP_RUNNER_DEAD)
 		hp_info("the `run` on %s was killed; its program goes on; `clean` removes it",
 			name);
@@ -47,7 +50,7 @@ const char *hp_printable(const char *name, char *text, size_t size)
 {
 	snprintf(text, size, "%s", name);
 	for (char *c = text; *c; c++)
-		if (*c <= ' ' || *c > '~' || *c == '"' || *c == '\\')
+		if (*c < ' ' || *c > '~' || *c == '"' || *c == '\\')
 			*c = '?';
 	return text;
 }
@@ -93,6 +96,7 @@ static int show_one(const struct hp_attachment *a, void *arg)
 {
 	struct show *show = arg;
 	json_t *fields;
+	int err;
 
 	if (!is_wanted(a, show))
 		return 0;
@@ -113,9 +117,12 @@ static int show_one(const struct hp_attachment *a, void *arg)
 		json_object_set_new(fields, "direction",
 				    json_string(hp_direction_name(a->direction)));
 	json_array_append_new(show->attachments, fields);
-	if (a->condition == HP_PARTIAL || a->condition == HP_UNREACHABLE || !show->add)
+	if (a->condition == HP_PARTIAL || a->condition == HP_UNREACHABLE ||
+	    a->condition == HP_UNREADABLE || !show->add)
 		return 0;
-	return show->add(a, fields);
+	err = show->add(a, fields);
+	/* A `run` that begins, ends or was killed just then has not all of its pins. */
+	return err == -ENOENT && show->tool->at == HP_AT_PROCESS ? 0 : err;
 }
 
 /* " (tcx, program 42)", or " (stale)" */

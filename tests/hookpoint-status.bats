@@ -135,3 +135,50 @@ assert eval(sys.argv[1]), json.dumps(a, indent=2)' "$1"
 	assert_failure 1
 	assert_output "hookpoint-status: too many arguments: 'everything'"
 }
+
+@test "hookpoint-status: one that can't be read, or has a strange name, hides none of the others" {
+	local strange=$own/$'c\xff'
+	server "$block" load -i veth0
+	mkdir "$strange"
+	"$bypass" load -g "$strange"
+	server "$drop" load -i veth0
+	rm /sys/fs/bpf/hookpoint/drop-spoofed-packets/*/program
+	run server "$hookpoint_status"
+	assert_success
+	assert_line "block-tcp-8080, veth0: attached (native)"
+	assert_line "localhost-bypass, $own/c?: attached (cgroup)"
+	assert_line --regexp "^drop-spoofed-packets, veth0: unreadable: what is pinned in /sys/fs/bpf/hookpoint/drop-.* is another user's"
+	found 'len(a) == 3'
+	run server "$drop" status
+	assert_success
+	assert_line --regexp "^ +state +unreadable$"
+	"$bypass" unload -g "$strange"
+	rmdir "$strange"
+}
+
+@test "hookpoint-status: another user's tool is left out, and said to be" {
+	server "$block" load -i veth0
+	mkdir -m 700 /sys/fs/bpf/hookpoint/another
+	chmod 755 /sys/fs/bpf /sys/fs/bpf/hookpoint
+	chown -R nobody /sys/fs/bpf/hookpoint/block-tcp-8080
+	run setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=+bpf,+net_admin --ambient-caps=+bpf,+net_admin \
+		"$root/scripts/lib/status"
+	assert_failure 2
+	assert_line --partial "block-tcp-8080, veth0: "
+	assert_line --partial "cannot read all that is pinned in /sys/fs/bpf/hookpoint: Permission denied"
+}
+
+@test "a run whose pins would be another one's leaves them alone, and says so" {
+	local first
+	# Two PID namespaces in which /proc tells nothing, so that both call themselves by the same number.
+	printf 'mount -t tmpfs tmpfs /proc\ntimeout -s INT "$1" %s run -c nothing\n' "$snoop" >inner
+	unshare --pid --fork --mount sh inner 4 >/dev/null 3>&- &
+	first=$!
+	wait_for eval '[[ -e $(echo /sys/fs/bpf/hookpoint/snoop-exec/0-*/program) ]]'
+	run unshare --pid --fork --mount sh inner 1
+	assert_output --partial "File exists"
+	[[ -e $(echo /sys/fs/bpf/hookpoint/snoop-exec/0-*/program) ]]
+	wait $first || true
+	run "$hookpoint_status"
+	assert_failure 4
+}

@@ -16,8 +16,10 @@ static const char *const kinds[] = {
 
 static int add_pin(const struct hp_pin *pin, void *arg)
 {
+	hp_path name;
 	json_t *fields =
-		json_pack("{s:s, s:i, s:s}", "name", pin->name, "id", pin->id, "type", pin->type);
+		json_pack("{s:s, s:i, s:s}", "name", hp_printable(pin->name, name, sizeof(name)),
+			  "id", pin->id, "type", pin->type);
 
 	if (!fields)
 		return -ENOMEM;
@@ -28,17 +30,20 @@ static int add_pin(const struct hp_pin *pin, void *arg)
 static int add_attachment(const struct hp_attachment *a, void *arg)
 {
 	bool is_attached = a->condition == HP_ATTACHED;
-	json_t *fields = json_pack(
-		"{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:[], s:[], s:[]}", "tool", a->tool,
-		"place", a->place, "state", hp_condition_name(a->condition), "mode",
-		is_attached ? hp_mode_name(a->mode) : "unknown", "program_id", a->prog_id, "netns",
-		a->netns, "runner", hp_runner_name(a->runner), "pins", a->dir,
-		kinds[HP_PIN_PROGRAM], kinds[HP_PIN_MAP], kinds[HP_PIN_LINK]);
+	hp_path place;
+	json_t *fields =
+		json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:[], s:[], s:[]}", "tool",
+			  a->tool, "place", hp_printable(a->place, place, sizeof(place)), "state",
+			  hp_condition_name(a->condition), "mode",
+			  is_attached ? hp_mode_name(a->mode) : "unknown", "program_id", a->prog_id,
+			  "netns", a->netns, "runner", hp_runner_name(a->runner), "pins", a->dir,
+			  kinds[HP_PIN_PROGRAM], kinds[HP_PIN_MAP], kinds[HP_PIN_LINK]);
 
 	if (!fields)
 		return -ENOMEM;
 	json_array_append_new(arg, fields);
-	return hp_attachment_pins(a->dir, add_pin, fields);
+	/* What can't be opened is listed without its pins. */
+	return a->condition == HP_UNREADABLE ? 0 : hp_attachment_pins(a->dir, add_pin, fields);
 }
 
 static const char *text_of(const json_t *fields, const char *key)
@@ -65,6 +70,9 @@ static void print_attachment(const json_t *fields)
 	printf("%s, %s: %s", tool, *place ? place : "a place", state);
 	if (!strcmp(state, hp_condition_name(HP_ATTACHED)))
 		printf(" (%s)", text_of(fields, "mode"));
+	else if (!strcmp(state, hp_condition_name(HP_UNREADABLE)))
+		printf(": what is pinned in %s is another user's, or not by this tool",
+		       text_of(fields, "pins"));
 	else if (strcmp(state, hp_condition_name(HP_ELSEWHERE)))
 		printf("; `%s clean` removes what is left", tool);
 	else
@@ -77,29 +85,31 @@ static void print_attachment(const json_t *fields)
 		print_pins(fields, kinds[i]);
 }
 
-static int fail(int err)
+/* Returns an exit status: how it went, once what was found is printed. */
+static int judge(int err, size_t found)
 {
-	if (err == -ENODEV) {
+	if (err == -ENODEV)
 		hp_error("no BPF file system is mounted at " HP_BPFFS
 			 ", where pins live: nothing is there");
-		return HP_EXIT_NOTHING;
-	}
-	return hp_fail(err, "read what is pinned in " HP_PIN_ROOT);
+	else if (err)
+		return hp_fail(err, "read all that is pinned in " HP_PIN_ROOT);
+	else if (!found)
+		hp_error("nothing is pinned in " HP_PIN_ROOT);
+	return found ? HP_EXIT_DONE : HP_EXIT_NOTHING;
 }
 
 int main(int argc, char **argv)
 {
 	json_t *attachments = json_array(), *attachment, *document;
 	bool json = argc > 1 && !strcmp(argv[1], "-j");
-	size_t i;
+	size_t i, found;
 	int err;
 
 	program_invocation_short_name = "hookpoint-status";
 	hp_log_libbpf();
 	document = json_pack("{s:i, s:o}", "schema", 1, "attachments", attachments);
 	err = document ? hp_recover(NULL, add_attachment, attachments) : -ENOMEM;
-	if (err)
-		return fail(err);
+	found = json_array_size(attachments);
 	if (json) {
 		json_dumpf(document, stdout, JSON_INDENT(2));
 		putchar('\n');
@@ -107,11 +117,12 @@ int main(int argc, char **argv)
 		json_array_foreach(attachments, i, attachment)
 			print_attachment(attachment);
 	}
-	i = json_array_size(attachments);
 	json_decref(document);
-	if (!i)
-		hp_error("nothing is pinned in " HP_PIN_ROOT);
-	if (fflush(stdout) || ferror(stdout))
-		return hp_fail(-errno, "write to standard output");
-	return i ? HP_EXIT_DONE : HP_EXIT_NOTHING;
+	errno = 0;
+	if (fflush(stdout) || ferror(stdout)) {
+		hp_error("cannot write to standard output%s%s", errno ? ": " : "",
+			 errno ? strerror(errno) : "");
+		return HP_EXIT_REFUSED;
+	}
+	return judge(err, found);
 }
