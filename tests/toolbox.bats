@@ -20,8 +20,19 @@
 #   tests/unit/test-programs.c: without_memory_for_the_log_the_program_still_loads
 #
 # Attach to a socket, an interface (XDP), tc, a kprobe and kretprobe, a tracepoint and raw tracepoint, a uprobe, a
-# cgroup, a sockmap; detach each; a descriptor for each; close in any order: each hook is a test there, by this name
+# cgroup, a sockmap; detach each; a descriptor for each; close in any order: each hook is a test there, by its title
 #   tests/unit/test-hooks.c: closes_in_any_order
+#   tests/unit/test-hooks.c: hook socket
+#   tests/unit/test-hooks.c: hook XDP
+#   tests/unit/test-hooks.c: hook tc, by tcx
+#   tests/unit/test-hooks.c: hook tc, by a filter of clsact
+#   tests/unit/test-hooks.c: hook kprobe
+#   tests/unit/test-hooks.c: hook kretprobe
+#   tests/unit/test-hooks.c: hook tracepoint
+#   tests/unit/test-hooks.c: hook raw tracepoint
+#   tests/unit/test-hooks.c: hook uprobe
+#   tests/unit/test-hooks.c: hook cgroup
+#   tests/unit/test-hooks.c: hook sockmap
 #   tests/unit/test-probes.c: what_cannot_be_attached_has_its_errno
 #   tests/unit/test-probes.c: a_uprobe_by_offset_and_process
 #   tests/unit/test-probes.c: a_pin_keeps_it_attached
@@ -79,8 +90,9 @@ named() { sed -n '/^load /q; s/^#   \([^ ]*: .*\)/\1/p' "$BATS_TEST_FILENAME"; }
 	local file test
 	(($(named | wc -l) > 25)) || fail "the table can't be read"
 	while IFS=: read -r file test; do
-		case $file in
-		*.c) grep -q "^static void ${test# }(void \*\*state)" "$root/$file" ;;
+		case $file:$test in
+		*.c:' hook '*) grep -qF "{ .title = \"${test# hook }\"," "$root/$file" ;;
+		*.c:*) grep -q "^static void ${test# }(void \*\*state)" "$root/$file" ;;
 		*) grep -q "^@test \".*${test# }" "$root/$file" ;;
 		esac || fail "$file has no test '${test# }'"
 	done < <(named)
