@@ -134,6 +134,7 @@ build_variant() {
 	answers client 'http://[fd00::1]:8081/'
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: one VLAN tag, of either kind, or two hide nothing" {
 	local how
 	listen server 8080
@@ -152,6 +153,7 @@ build_variant() {
 	done
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: only the destination port counts, and only TCP's" {
 	client sysctl -qw net.ipv4.tcp_max_tw_buckets=0 # the port is free again as soon as curl has ended
 	listen server 8081
@@ -168,6 +170,7 @@ build_variant() {
 	assert_equal "$(packets blocked)" 0
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: a connection that is open when its port is blocked gets stuck" {
 	start server nc -l -p 8080 >"$BATS_TEST_TMPDIR/got"
 	wait_for listens server tcp 8080
@@ -190,6 +193,7 @@ build_variant() {
 	exec 5>&-
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: ports and ranges, up to all 65,535" {
 	local port
 	server "$tool" load -i veth0 -p 22 -p 9000-9002
@@ -208,6 +212,7 @@ build_variant() {
 	assert_equal "$(packets blocked)" 16
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: a second load of the same changes nothing, one of other ports only the ports" {
 	local before
 	server "$tool" load -i veth0
@@ -226,6 +231,7 @@ build_variant() {
 	nothing_changed "$before"
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: changing the ports under traffic judges none of 100,000 segments wrongly (20,000 where emulated)" {
 	local before sets=0 segments
 	segments=$(scaled 100000 20000)
@@ -729,6 +735,7 @@ build_variant() {
 	[[ $stderr =~ "can't be changed: unload it first" ]]
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: a dry run goes through the verifier and attaches nothing" {
 	run server "$tool" load -i veth0 -n
 	assert_success

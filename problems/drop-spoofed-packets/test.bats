@@ -207,6 +207,7 @@ build_variant() {
 	nothing_left "$empty_network"
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: on the loopback every local address of the host is honest, and no other" {
 	client "$tool" load -i lo
 	client ping -q -c 1 -W 1 127.0.0.1
@@ -241,6 +242,7 @@ build_variant() {
 
 # --- ingress ---
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: at ingress only what --allow says may come in, and unload of the other direction is refused" {
 	run --separate-stderr server "$tool" load -i veth0 --direction ingress
 	assert_failure 1
@@ -702,6 +704,7 @@ build_variant() {
 	nothing_left "$empty_network"
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: where nothing is loaded every command says so, exit 4" {
 	local command
 	for command in "unload -i veth0" "unload -a" status stats events "events -i veth0" "status -i veth0 -i lo"; do
@@ -760,6 +763,7 @@ build_variant() {
 	nothing_left "$empty_network"
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: load and unload work with three capabilities, and without them name what is missing" {
 	local mine=$BATS_TEST_TMPDIR/drop-spoofed-packets
 	chmod 755 "$BATS_TEST_TMPDIR" "${BATS_TEST_TMPDIR%/*}" "${BATS_TEST_TMPDIR%/*/*}" "$BATS_RUN_TMPDIR"
@@ -779,6 +783,7 @@ build_variant() {
 	assert_success
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: a dry run goes through the verifier and attaches nothing" {
 	run client "$tool" load -i veth0 -i lo -n
 	assert_success

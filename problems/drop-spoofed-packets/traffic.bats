@@ -260,6 +260,7 @@ start_dnsmasq() {
 	nothing_lost
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: IPv6 is switched off and on while the link stays up: nothing is lost" {
 	local reports
 	follow_client
@@ -395,6 +396,7 @@ guard_server() {
 		--allow "$(link_local client)"
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: at the other end, at ingress, no forgery gets in, and the honest host works" {
 	make_taggers
 	make_mirror
@@ -468,6 +470,7 @@ datagrams_received() {
 	assert_equal "$(packets server forged_ipv4)" 40
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: an address of lo is no source of the interface, unless it is allowed" {
 	client ip address add 10.9.9.9/32 dev lo
 	client ip address add fd09::9/128 dev lo

@@ -172,6 +172,7 @@ through_relay() {
 	EOF
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: messages that are sent byte by byte arrive" {
 	through_relay <<-EOF
 	client, peer = pair(listen())
@@ -255,6 +256,7 @@ through_relay() {
 	done
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: a server that speaks first is heard" {
 	through_relay <<-EOF
 	server = listen()
@@ -344,6 +346,7 @@ through_relay() {
 	EOF
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: without a server, clients are reset, and the relay goes on" {
 	through_relay <<-EOF
 	for _ in range(3):
@@ -425,6 +428,7 @@ through_relay() {
 
 # --- who takes part ---
 
+# bats test_tags=slow
 @test "localhost-bypass: sockets on other ports take no part: the relay copies their messages, with the same outcomes" {
 	ports=(-p 7000)
 	through_relay <<-EOF
@@ -463,6 +467,7 @@ through_relay() {
 	EOF
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: stats tells of the messages that were forwarded" {
 	through_relay <<-EOF
 	client, peer = pair(listen())
@@ -474,6 +479,7 @@ through_relay() {
 	EOF
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: the relay says in one line what is wrong with how it is called" {
 	local arguments
 	for arguments in "" 7000 "7000 x" "0 7001" "7000 65536" "7000 7001 7002" "--what 7000 7001" "7000 7001"; do

@@ -201,6 +201,7 @@ same_as_plain_interrupted() {
 	nothing_left "$before"
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: unloaded in the middle of a transfer: every byte, in order" {
 	local before halfway="$tool unload -a"
 	before=$(everything)

@@ -66,6 +66,7 @@ transfer() { "$root/tests/bypass/transfer" "$@"; }
 	nothing_remains
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: a host's own address to itself is local, too" {
 	local bytes
 	bytes=$(scaled 1000000 200000)
@@ -172,6 +173,7 @@ transfer() { "$root/tests/bypass/transfer" "$@"; }
 	nothing_remains
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: a dry run attaches nothing" {
 	run "$tool" load -n -g "$cgroup" -p 80
 	assert_success
@@ -353,6 +355,7 @@ load_others() {
 	nothing_remains
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: exec returns what the command returns" {
 	run "$tool" exec -- sh -c 'exit 7'
 	assert_failure 7
@@ -370,6 +373,7 @@ load_others() {
 	nothing_remains
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: exec hands signals on, and detaches when the command has ended" {
 	"$tool" exec -- sh -c 'trap "exit 5" TERM; touch "$0"; while :; do sleep 0.1; done' "$BATS_TEST_TMPDIR/ready" 3>&- &
 	wait_for test -e "$BATS_TEST_TMPDIR/ready"
@@ -425,6 +429,7 @@ load_others() {
 
 # --- bad input ---
 
+# bats test_tags=slow
 @test "localhost-bypass: what is wrong is said in one line, and nothing is attached" {
 	local mount
 	mount=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
