@@ -289,6 +289,8 @@ int hp_assemble(const char *text, struct bpf_insn **insns, size_t *n, char *erro
 	int err = copy ? 0 : -ENOMEM;
 	size_t number = 0;
 
+	if (err)
+		snprintf(error, size, "out of memory");
 	while (!err && (line = strsep(&rest, "\n"))) {
 		number++;
 		line = trim(line);

@@ -134,6 +134,21 @@ static int load(const struct loading *l, const char **did)
 
 /* ---- XDP ------------------------------------------------------------------------------------- */
 
+/* What a driver means by its refusal. */
+static int fail_xdp(int err, const struct loading *l)
+{
+	const char *place = l->request->place, *mode = hp_mode_name(l->mode), *remedy = NULL;
+
+	if (err == -EOPNOTSUPP && l->mode != HP_GENERIC)
+		remedy = "the driver can't: try generic mode (-m generic)";
+	if (err == -ERANGE)
+		remedy = "the interface's MTU is too large for native XDP: lower it, or -m generic";
+	if (!remedy)
+		return hp_fail(err, "attach to %s in %s mode", place, mode);
+	hp_error("cannot attach to %s in %s mode: %s: %s", place, mode, strerror(-err), remedy);
+	return HP_EXIT_REFUSED;
+}
+
 static int attach_xdp(const struct loading *l, int prog_fd, const char **did)
 {
 	const struct hp_request *r = l->request;
@@ -144,7 +159,7 @@ static int attach_xdp(const struct loading *l, int prog_fd, const char **did)
 	if (err == -EBUSY && hp_say_held(r->place, r->ifindex))
 		return HP_EXIT_HELD;
 	if (err)
-		return hp_fail(err, "attach to %s in %s mode", r->place, hp_mode_name(l->mode));
+		return fail_xdp(err, l);
 	err = hp_pin_fd(r->dir, "link", link_fd);
 	close(link_fd); /* without a pin this detaches */
 	if (err)

@@ -308,7 +308,8 @@ struct hp_event_source {
  * Calls its function with every record of a buffer between the kernel and one reader. MAP_FD is a
  * ring buffer, or where the kernel has none, a perf event array, whose records arrive in order for
  * each CPU only, with up to 7 bytes behind them. A record is the consumer's, and as long as the
- * call lasts; EACH returns 0 to go on, and a negative errno ends the poll, which returns it.
+ * call lasts; EACH returns 0 to go on, and a negative errno ends the poll, which returns it; the
+ * next poll goes on with the record after that one.
  * *CONSUMER: hp_consumer_close(). -EINVAL: it is another type of map. Errors of
  * ring_buffer__new() and perf_buffer__new(). First kernel: 5.8, with a perf event array 4.4.
  */
@@ -367,7 +368,8 @@ HP_STABLE int hp_netlink_dump(struct mnl_socket *socket, struct nlmsghdr *reques
  * these errnos in common:
  *   -EINVAL      a buffer has another size than the map's keys or values
  *   -EOPNOTSUPP  maps of this type can't do that
- *   -ENOENT      there is no entry with this key; a queue or stack is empty; not in an array
+ *   -ENOENT      there is no entry with this key; a queue or stack is empty; not in an array. (To
+ *                remove what is not there is 0 in a devmap, xskmap or cpumap.)
  *   -EEXIST      there is one already
  *   -E2BIG       the map is full; not in an array: the index is too large
  *   -EPERM       the map is frozen, its descriptor is for reading (or writing) only, or the process
@@ -393,39 +395,44 @@ struct hp_map {
 
 /*
  * The type that is called NAME: "hash", "percpu_array", "lpm_trie" ..., as bpftool and libbpf call
- * it. The other way round it is libbpf_bpf_map_type_str(). -EINVAL: libbpf knows none of that name.
+ * it. The other way round it is libbpf_bpf_map_type_str(). A type that is newer than libbpf
+ * ("arena") is looked up in the kernel's BTF. -EINVAL: neither knows NAME.
  */
 HP_EXPERIMENTAL int hp_map_type(const char *name, enum bpf_map_type *type);
 
 /*
- * Makes a map: of the TYPE with that name, called NAME (the kernel keeps 15 characters), of
- * max_entries ENTRIES. OPTIONS are libbpf's, or NULL: flags, the map that inner ones are to be
- * like, BTF. Local storage must have BTF, and gets some where OPTIONS has none. hp_map_close() when
- * done: the map lives as long as a descriptor, a pin or a program of it. -EINVAL: no such type, in
- * libbpf or in this kernel, or this type can't have these sizes or flags.
+ * Makes a map: of the TYPE with that name, called NAME, of max_entries ENTRIES. The kernel keeps 15
+ * characters of a name, and takes letters, digits, '_' and '.'; all else becomes '_'. OPTIONS are
+ * libbpf's, or NULL: flags, the map that inner ones are to be like, BTF. Local storage must have
+ * BTF, and gets some where OPTIONS has none. hp_map_close() when done: the map lives as long as a
+ * descriptor, a pin or a program of it. -EINVAL: no such type, in libbpf or in this kernel, or this
+ * type can't have these sizes or flags.
  */
 struct bpf_map_create_opts;
 HP_EXPERIMENTAL int hp_map_create(const char *type, const char *name, __u32 key_bytes,
 				  __u32 value_bytes, __u32 entries,
 				  const struct bpf_map_create_opts *options, struct hp_map *map);
 
-/* Describes the map behind FD, which stays the caller's to close. -EINVAL: it is no map. */
+/*
+ * Describes the map behind FD, which stays the caller's to close. -EINVAL: it is no map. -ENXIO:
+ * that can't be told, because /proc is not mounted.
+ */
 HP_EXPERIMENTAL int hp_map_of(int fd, struct hp_map *map);
 
 /*
  * Opens a map by its pin, by its id, or by its name if there is exactly one: hp_map_close() when
  * done. -ENOENT: no such map. -EINVAL: the pin is of something else. -ENOTUNIQ: several maps have
- * that name. By id and name takes CAP_SYS_ADMIN: -EPERM. First kernel: by id and name 4.13; names
- * are from 4.15.
+ * that name, which is read as hp_map_create() does. By pin -ENXIO, as of hp_map_of(). By id and
+ * name takes CAP_SYS_ADMIN: -EPERM. First kernel: by id and name 4.13; names are from 4.15.
  */
 HP_EXPERIMENTAL int hp_map_open_pin(const char *path, struct hp_map *map);
 HP_EXPERIMENTAL int hp_map_open_id(__u32 id, struct hp_map *map);
 HP_EXPERIMENTAL int hp_map_open_name(const char *name, struct hp_map *map);
 
-/* Closes the descriptor. NULL, or one that is closed already: nothing. */
+/* Closes the descriptor. NULL, one that is closed already, or all zeros: nothing. */
 HP_EXPERIMENTAL void hp_map_close(struct hp_map *map);
 
-/* What changes in a map's life; what does not is in struct hp_map. */
+/* What changes in a map's life; what does not is in struct hp_map. -ENXIO: /proc is not mounted. */
 struct hp_map_state {
 	bool frozen;	    /* false before 5.2 */
 	__u64 memory_bytes; /* as the kernel counts it; before 6.4 an estimate */
@@ -455,11 +462,12 @@ HP_EXPERIMENTAL int hp_map_insert(const struct hp_map *map, const void *key, siz
 HP_EXPERIMENTAL int hp_map_remove(const struct hp_map *map, const void *key, size_t key_bytes);
 
 /*
- * Reads an entry and removes it, or a queue's or stack's next one. However many take at once, only
- * one of them gets it. Between reading and removing nobody can put another value there: one step
- * for the kernel, since 4.20 for queues and stacks, 5.14 for hashes. Where the kernel can't (older,
- * or other types: lpm_trie), it is read and then removed: what somebody wrote in between is lost.
- * In both cases lost: what a BPF program adds through a pointer that it looked up before.
+ * Reads an entry and removes it, or a queue's or stack's next one. For the kernel that is one step
+ * (since 4.20 for queues and stacks, 5.14 for hashes): however many take at once, only one of them
+ * gets it, and nobody can put another value there in between. Where the kernel can't (older, or
+ * other types: lpm_trie), it is read and then removed: what somebody wrote in between is lost, and
+ * of two that take meanwhile the second may get what the first got already. In both cases lost:
+ * what a BPF program adds through a pointer that it looked up before.
  */
 HP_EXPERIMENTAL int hp_map_take(const struct hp_map *map, const void *key, size_t key_bytes,
 				void *value, size_t value_bytes);
@@ -512,10 +520,11 @@ HP_EXPERIMENTAL int hp_map_remove_many(const struct hp_map *map, const void *key
  * Makes ENTRIES (whose arrays may be the caller's own) all that the map holds, unless others write
  * too. First goes what is not among them, then they are put, so that both together need not fit.
  * A key that was there and stays is never missing meanwhile, and has its old value or its new one
- * (see hp_map_put()); it is not even written to if it has its new value already. Others do see some
- * old and some new entries: who must not, swaps maps with hp_map_put_map().
- * An array's entries can't go: those not given become zeros. An LRU hash may throw out some of them
- * at once. A key given twice has its last value.
+ * (see hp_map_put()); in hashes and lpm_tries it is not even written to if it has its new value
+ * already. Others do see some old and some new entries: who must not, swaps maps with
+ * hp_map_put_map().
+ * An array is always written as a whole, and its entries can't go: those not given become zeros. An
+ * LRU hash may throw out some of them at once. A key given twice has its last value.
  * Batches since 5.6 and fallback as in hp_map_read(). -E2BIG: more than max_entries, or an index
  * too large; nothing was changed. After other errors part of it may be done: call it again.
  * -EOPNOTSUPP: other types than arrays, hashes, lpm_trie, and hashes of maps.
@@ -559,7 +568,7 @@ struct hp_test_run {
 	const void *in; /* the packet; XDP and tc want at least 14 bytes */
 	size_t in_bytes;
 	void *out;	   /* may be NULL */
-	size_t out_bytes;  /* room in OUT; afterwards what the program left, at most that room */
+	size_t out_bytes;  /* room in OUT; afterwards what the program left */
 	__u32 repeat;	   /* 0 counts as 1 */
 	__u32 retval;	   /* result: the program's */
 	__u32 duration_ns; /* result: per repetition, as the kernel measured, in whole ns */
@@ -571,14 +580,14 @@ struct hp_test_run {
 	const void *ctx_in;
 	size_t ctx_in_bytes;
 	void *ctx_out;	      /* may be NULL */
-	size_t ctx_out_bytes; /* room in CTX_OUT; afterwards what the program left */
+	size_t ctx_out_bytes; /* room in CTX_OUT (0: as NULL); afterwards what the program left */
 };
 
 /*
  * Runs a program on a packet, or on a context alone. -ENOSPC: OUT or CTX_OUT is too small; it holds
  * the beginning, and its size is what the whole would need. (Of two that are too small, OUT is the
  * one that is named.) -EINVAL: the packet is too short or too long, or the context says what no
- * packet can have. -ENOTSUPP (524): the kernel can't run this type of program. First kernel: 4.12.
+ * packet can have. -EOPNOTSUPP: the kernel can't run this type of program. First kernel: 4.12.
  */
 HP_STABLE int hp_test_run(int prog_fd, struct hp_test_run *run);
 
@@ -586,7 +595,7 @@ HP_STABLE int hp_test_run(int prog_fd, struct hp_test_run *run);
 
 /* How a program is to be loaded; what is zero is left to the kernel. */
 struct hp_prog_options {
-	const char *name; /* what bpftool shows; the kernel cuts it off after 15 bytes */
+	const char *name; /* what bpftool shows: 15 characters, as hp_map_create() makes them */
 	/*
 	 * "GPL", "Dual BSD/GPL", ...: whether the program may call what the kernel keeps for the
 	 * GPL. NULL: none, since the library can't declare it for an author; the verifier then
@@ -601,7 +610,7 @@ struct hp_prog_options {
 	 */
 	__u32 btf_id;
 	int target_fd;
-	bool sleepable; /* BPF_F_SLEEPABLE. First kernel: 5.10 */
+	bool sleepable; /* BPF_F_SLEEPABLE, if TYPE doesn't imply it. First kernel: 5.10 */
 	__u32 flags;	/* further ones, BPF_F_* of BPF_PROG_LOAD */
 	/* 0: a log only if the program is refused; 1 and 2: always, as of the kernel; 4: totals */
 	__u32 log_level;
@@ -619,7 +628,9 @@ HP_EXPERIMENTAL int hp_prog_type(const char *name, enum bpf_prog_type *type,
 
 /*
  * Loads the N instructions of a program of TYPE, as hp_prog_type() reads it; OPTIONS may be NULL.
- * *FD: close it; the program lives on as long as it is attached or pinned.
+ * *FD: close it; the program lives on as long as it is attached or pinned. Sections imply flags:
+ * "lsm.s/file_open" and all others with ".s", and "syscall", that it may sleep; "xdp.frags" that it
+ * takes packets in several pieces (5.18).
  *
  * *LOG, unless LOG is NULL, becomes what the verifier said, whether the program was loaded or not:
  * a string to be freed, or NULL where it said nothing. Room that is too small for it is made four
@@ -637,8 +648,10 @@ HP_EXPERIMENTAL int hp_prog_load(const char *type, const struct bpf_insn *insns,
  * descriptor is still open or not. Where the kernel has links for it (5.15), *FD is one, which can
  * be pinned and be found by `bpftool link`; before, it is the perf event itself.
  *
- * -EACCES, -EPERM: not for this user (CAP_PERFMON, and access to tracefs where that is read).
- * -EINVAL: another type of program than this takes.
+ * -EACCES, -EPERM: not for this user (CAP_PERFMON, and access to tracefs where that is read; on
+ * Debian CAP_SYS_ADMIN while kernel.perf_event_paranoid is 3).
+ * -EINVAL: another type of program than this takes. -EPROTO: what the kernel has for the number of
+ * the tracepoint, or of the kind of probes, is none.
  */
 
 /*
@@ -666,8 +679,11 @@ HP_EXPERIMENTAL int hp_attach_kprobe(int prog_fd, enum hp_probe_at at, const cha
 /*
  * To the file BINARY (a program or a library), OFFSET bytes into its symbol SYMBOL; NULL: into the
  * file. PID: only in this process; -1: in all that map the file, also in those that start later.
- * PROG_FD: of type "kprobe". -ENOENT: no such file or symbol; or the kernel is built without
- * uprobes. -ENOEXEC: BINARY is not an ELF file. First kernel: 4.17.
+ * PROG_FD: of type "kprobe". -ENOENT: no such file; or no function SYMBOL in it, which is also said
+ * of those that are chosen when the program starts (IFUNC: strlen() and its like in libc); or the
+ * kernel is built without uprobes. -ENOEXEC: BINARY is not an ELF file, if there is a SYMBOL.
+ * -EINVAL: BINARY is not a regular file, or ends before OFFSET. -ESRCH: no process PID. First
+ * kernel: 4.17.
  */
 HP_EXPERIMENTAL int hp_attach_uprobe(int prog_fd, enum hp_probe_at at, const char *binary,
 				     const char *symbol, __u64 offset, pid_t pid, int *fd);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "map-internal.h"
 
 static bool verbose;
 static const char *needed_capabilities = "cap_bpf,cap_net_admin,cap_perfmon";
@@ -77,6 +78,8 @@ int hp_fail(int err, const char *format, ...)
 {
 	char what[256], why[PATH_MAX + 256];
 	va_list args;
+
+	err = hp_map_error(err); /* the kernel's own errno has no text */
 
 	va_start(args, format);
 	vsnprintf(what, sizeof(what), format, args);
@@ -171,6 +174,21 @@ static void explain_rights(const char *otherwise, char *text, size_t size)
 		 needed_capabilities, self);
 }
 
+/* At 3, which Debian added and has, perf events are for CAP_SYS_ADMIN alone. */
+static bool perf_events_are_closed(void)
+{
+	FILE *file = fopen("/proc/sys/kernel/perf_event_paranoid", "re");
+	int level = 0;
+
+	if (!file)
+		return false;
+	if (fscanf(file, "%d", &level) != 1)
+		level = 0;
+	fclose(file);
+	return level > 2 && !(effective_capabilities() & 1ULL << CAP_SYS_ADMIN);
+}
+
+/* A cause is true for all that has this errno: pins, maps, programs, probes, interfaces. */
 void hp_explain(int err, char *text, size_t size)
 {
 	const char *remedy = "";
@@ -183,26 +201,30 @@ void hp_explain(int err, char *text, size_t size)
 			text, size);
 		return;
 	case EACCES:
-		explain_rights("this user may not use the pins in " HP_BPFFS, text, size);
+		explain_rights(
+			perf_events_are_closed()
+				? "perf events take CAP_SYS_ADMIN where kernel.perf_event_paranoid "
+				  "is 3, as on Debian (run it with sudo), and the pins in " HP_BPFFS
+				  " have owners and modes"
+				: "this user has no access: see the owners and modes of the pins "
+				  "in " HP_BPFFS ", and of tracefs",
+			text, size);
 		return;
 	case EBUSY:
-		remedy = "the hook already holds a program: see `bpftool net`";
-		break;
-	case EOPNOTSUPP:
-		remedy = "the driver can't: try generic mode (-m generic)";
-		break;
-	case ERANGE:
-		remedy = "the interface's MTU is too large for native XDP: lower it, or -m generic";
+		remedy = "somebody else is using it: who holds a hook, says `bpftool net`";
 		break;
 	case ESRCH:
-		remedy = "its network namespace is gone, or nothing leads there from here";
+		remedy = "there is no such type, or a process or network namespace is gone, or "
+			 "nothing leads there from here";
 		break;
 	case ENODEV:
-		remedy = "the interface has gone in the meantime";
+		remedy = "the interface or device isn't there, or not any more";
 		break;
 	case ENOMEM:
+		remedy = "the kernel had not enough memory";
+		break;
 	case E2BIG:
-		remedy = "the kernel had not enough memory, or the program is too large for it";
+		remedy = "a map is full, or a program is too large for the kernel";
 		break;
 	}
 	snprintf(text, size, "%s", remedy);

@@ -14,8 +14,14 @@
  */
 #define BATCH_ENTRIES 1024
 
-/* ERR as this library has it. */
+/* ERR as this library has it; the kernel's -ENOSPC means one thing of reads and another of writes.
+ */
 int hp_map_error(int err);
+int hp_map_read_error(int err);
+int hp_map_write_error(int err);
+
+/* Makes the errno of /proc/self/fd*, which has just failed, that of FD. */
+int hp_map_proc_error(int fd);
 
 /* Was a command refused as one that the kernel doesn't know, or not for this type of map? */
 bool hp_map_unknown(int err);
@@ -23,8 +29,14 @@ bool hp_map_unknown(int err);
 /* Are its keys indexes, each of which always has an entry? */
 bool hp_map_is_array(const struct hp_map *map);
 
+/* Can its entries be written, with these flags of BPF_MAP_UPDATE_ELEM? */
+bool hp_map_has_write(const struct hp_map *map, __u64 flags);
+
 /* Can its entries be removed? */
 bool hp_map_has_removal(const struct hp_map *map);
+
+/* Removes one, with the kernel's own errnos but for -ENOENT, which is each type's. */
+int hp_map_delete(const struct hp_map *map, const void *key);
 
 /* A set of keys of one size, which it copies. Begin with all zeros but for key_bytes. */
 struct hp_keys {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Making maps, finding them, and what is known of them. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 
+#include "kernel-names.h"
 #include "map-internal.h"
 
 #define CGRP_STORAGE 32 /* Linux 6.2: BPF_MAP_TYPE_CGRP_STORAGE */
@@ -14,14 +16,18 @@
 int hp_map_type(const char *name, enum bpf_map_type *type)
 {
 	const char *known;
+	__u32 number;
 
-	for (int i = 0; (known = libbpf_bpf_map_type_str(i)); i++) {
+	for (int i = BPF_MAP_TYPE_UNSPEC + 1; (known = libbpf_bpf_map_type_str(i)); i++) {
 		if (!strcmp(known, name)) {
 			*type = i;
 			return 0;
 		}
 	}
-	return -EINVAL;
+	if (hp_kernel_enum("bpf_map_type", "BPF_MAP_TYPE_", name, &number) || !number)
+		return -EINVAL;
+	*type = number;
+	return 0;
 }
 
 static bool must_have_btf(enum bpf_map_type type)
@@ -70,28 +76,13 @@ static int create(enum bpf_map_type type, const char *name, __u32 key_bytes, __u
 	return fd;
 }
 
-/* Of a descriptor that is the caller's no longer, whatever is returned. */
-static int adopt(int fd, struct hp_map *map)
+int hp_map_proc_error(int fd)
 {
-	int err;
+	int err = errno;
 
-	if (fd < 0)
-		return hp_map_error(fd);
-	err = hp_map_of(fd, map);
-	if (err)
-		close(fd);
-	return err;
-}
-
-int hp_map_create(const char *type, const char *name, __u32 key_bytes, __u32 value_bytes,
-		  __u32 entries, const struct bpf_map_create_opts *options, struct hp_map *map)
-{
-	enum bpf_map_type number;
-	int err = hp_map_type(type, &number);
-
-	if (err)
-		return err;
-	return adopt(create(number, name, key_bytes, value_bytes, entries, options), map);
+	if (fcntl(fd, F_GETFD) < 0)
+		return -EBADF;
+	return err == ENOENT ? -ENXIO : -err;
 }
 
 /* The kernel describes a program as readily, in a structure of its own: it would be taken for a
@@ -103,7 +94,7 @@ static int check_is_map(int fd)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (readlink(path, is, sizeof(is)) < 0)
-		return errno == ENOENT ? -EBADF : -errno;
+		return hp_map_proc_error(fd);
 	return memcmp(is, want, sizeof(want)) ? -EINVAL : 0;
 }
 
@@ -113,18 +104,17 @@ static bool is_percpu(enum bpf_map_type type)
 	       type == BPF_MAP_TYPE_LRU_PERCPU_HASH || type == BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE;
 }
 
-int hp_map_of(int fd, struct hp_map *map)
+/* Asks for what FD, which is a map's, is. */
+static int describe(int fd, struct hp_map *map)
 {
 	struct bpf_map_info info = {};
 	__u32 size = sizeof(info);
 	size_t value_bytes;
 	int err, copies = 1;
 
-	err = check_is_map(fd);
-	if (!err)
-		err = bpf_obj_get_info_by_fd(fd, &info, &size);
+	err = bpf_obj_get_info_by_fd(fd, &info, &size);
 	if (err)
-		return err;
+		return hp_map_error(err);
 	value_bytes = info.value_size;
 	if (is_percpu(info.type)) {
 		copies = libbpf_num_possible_cpus();
@@ -144,29 +134,65 @@ int hp_map_of(int fd, struct hp_map *map)
 	return 0;
 }
 
+int hp_map_of(int fd, struct hp_map *map)
+{
+	int err = check_is_map(fd);
+
+	return err ? err : describe(fd, map);
+}
+
+/* Of a descriptor that is the caller's no longer, whatever is returned. */
+static int adopt(int fd, int (*read)(int fd, struct hp_map *map), struct hp_map *map)
+{
+	int err;
+
+	if (fd < 0)
+		return hp_map_error(fd);
+	err = read(fd, map);
+	if (err)
+		close(fd);
+	return err;
+}
+
+int hp_map_create(const char *type, const char *name, __u32 key_bytes, __u32 value_bytes,
+		  __u32 entries, const struct bpf_map_create_opts *options, struct hp_map *map)
+{
+	enum bpf_map_type number;
+	hp_object_name called;
+	int err = hp_map_type(type, &number);
+
+	if (err)
+		return err;
+	hp_name_object(called, name ? name : "");
+	return adopt(create(number, called, key_bytes, value_bytes, entries, options), describe,
+		     map);
+}
+
 int hp_map_open_pin(const char *path, struct hp_map *map)
 {
-	return adopt(bpf_obj_get(path), map);
+	return adopt(bpf_obj_get(path), hp_map_of, map);
 }
 
 int hp_map_open_id(__u32 id, struct hp_map *map)
 {
-	return adopt(bpf_map_get_fd_by_id(id), map);
+	return adopt(bpf_map_get_fd_by_id(id), describe, map);
 }
 
 int hp_map_open_name(const char *name, struct hp_map *map)
 {
 	struct hp_map found = { .fd = -1 }, next;
+	hp_object_name called;
 	__u32 id = 0;
 	int err;
 
+	hp_name_object(called, name);
 	while (!(err = bpf_map_get_next_id(id, &id))) {
 		err = hp_map_open_id(id, &next);
 		if (err == -ENOENT) /* it has gone in the meantime */
 			continue;
 		if (err)
 			break;
-		if (strncmp(next.name, name, sizeof(next.name) - 1)) {
+		if (strcmp(next.name, called)) {
 			hp_map_close(&next);
 			continue;
 		}
@@ -187,7 +213,7 @@ int hp_map_open_name(const char *name, struct hp_map *map)
 
 void hp_map_close(struct hp_map *map)
 {
-	if (!map || map->fd < 0)
+	if (!map || map->fd < 0 || !map->id)
 		return;
 	close(map->fd);
 	map->fd = -1;
@@ -203,7 +229,7 @@ int hp_map_state(const struct hp_map *map, struct hp_map_state *state)
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", map->fd);
 	file = fopen(path, "re");
 	if (!file)
-		return errno == ENOENT ? -EBADF : -errno;
+		return hp_map_proc_error(map->fd);
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "memlock: %llu", &number) == 1)
 			told.memory_bytes = number;

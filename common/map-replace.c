@@ -22,8 +22,7 @@ static int write_batch(const struct hp_map *map, const char *keys, const char *v
 
 static int write_one(const struct hp_map *map, const char *key, const char *value)
 {
-	return value ? bpf_map_update_elem(map->fd, key, value, BPF_ANY)
-		     : bpf_map_delete_elem(map->fd, key);
+	return value ? bpf_map_update_elem(map->fd, key, value, BPF_ANY) : hp_map_delete(map, key);
 }
 
 /* Puts N entries, or removes those with these KEYS where VALUES is NULL. */
@@ -58,7 +57,9 @@ int hp_map_put_many(const struct hp_map *map, const struct hp_entries *entries)
 {
 	if (entries->key_bytes != map->key_bytes || entries->value_bytes != map->value_bytes)
 		return -EINVAL;
-	return hp_map_error(write_all(map, entries->keys, entries->values, entries->n));
+	if (!hp_map_has_write(map, BPF_ANY))
+		return -EOPNOTSUPP;
+	return hp_map_write_error(write_all(map, entries->keys, entries->values, entries->n));
 }
 
 int hp_map_remove_many(const struct hp_map *map, const void *keys, size_t key_bytes, size_t n)
@@ -208,14 +209,14 @@ int hp_map_replace(const struct hp_map *map, const struct hp_entries *entries)
 	switch (map->type) {
 	case BPF_MAP_TYPE_ARRAY:
 	case BPF_MAP_TYPE_PERCPU_ARRAY:
-		return hp_map_error(replace_array(map, entries));
+		return hp_map_write_error(replace_array(map, entries));
 	case BPF_MAP_TYPE_HASH:
 	case BPF_MAP_TYPE_PERCPU_HASH:
 	case BPF_MAP_TYPE_LRU_HASH:
 	case BPF_MAP_TYPE_LRU_PERCPU_HASH:
 	case BPF_MAP_TYPE_LPM_TRIE:
 	case BPF_MAP_TYPE_HASH_OF_MAPS:
-		return hp_map_error(replace_hash(map, entries));
+		return hp_map_write_error(replace_hash(map, entries));
 	default:
 		return -EOPNOTSUPP;
 	}

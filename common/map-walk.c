@@ -182,7 +182,7 @@ int hp_walk_next(struct hp_walk *walk)
 		if (!err && walk->may_repeat)
 			err = drop_repeated(walk);
 	}
-	return hp_map_error(err);
+	return hp_map_read_error(err);
 }
 
 /* Doubles the arrays until N more entries fit. *ROOM: for how many there is. */

@@ -10,7 +10,21 @@
 
 int hp_map_error(int err)
 {
-	return err == -KERNEL_ENOTSUPP ? -EOPNOTSUPP : err;
+	if (err == -KERNEL_ENOTSUPP)
+		return -EOPNOTSUPP;
+	return err == -EBADFD ? -EBADF : err; /* of what is no BPF object, since 6.1 or so */
+}
+
+/* -ENOSPC: sockets, in a map whose values are too short for their cookies. */
+int hp_map_read_error(int err)
+{
+	return err == -ENOSPC ? -EOPNOTSUPP : hp_map_error(err);
+}
+
+/* -ENOSPC: an lpm_trie is full. */
+int hp_map_write_error(int err)
+{
+	return err == -ENOSPC ? -E2BIG : hp_map_error(err);
 }
 
 bool hp_map_unknown(int err)
@@ -23,17 +37,22 @@ bool hp_map_is_array(const struct hp_map *map)
 	return map->type == BPF_MAP_TYPE_ARRAY || map->type == BPF_MAP_TYPE_PERCPU_ARRAY;
 }
 
-/* The kernel has many answers to what these can't do, -EINVAL for one. */
-static bool only_put(const struct hp_map *map)
+/* The kernel has many answers to what types can't do, -EINVAL for one. */
+bool hp_map_has_write(const struct hp_map *map, __u64 flags)
 {
 	switch (map->type) {
+	case BPF_MAP_TYPE_STACK_TRACE:
+		return false;
+	case BPF_MAP_TYPE_CGROUP_STORAGE:
+	case BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE:
+		return flags != BPF_NOEXIST;
 	case BPF_MAP_TYPE_PROG_ARRAY:
 	case BPF_MAP_TYPE_PERF_EVENT_ARRAY:
 	case BPF_MAP_TYPE_CGROUP_ARRAY:
 	case BPF_MAP_TYPE_ARRAY_OF_MAPS:
-		return true;
+		return flags == BPF_ANY;
 	default:
-		return !map->key_bytes;
+		return map->key_bytes || flags == BPF_ANY;
 	}
 }
 
@@ -49,7 +68,7 @@ int hp_map_get(const struct hp_map *map, const void *key, size_t key_bytes, void
 {
 	if (key_bytes != map->key_bytes || value_bytes != map->value_bytes)
 		return -EINVAL;
-	return hp_map_error(bpf_map_lookup_elem(map->fd, key, value));
+	return hp_map_read_error(bpf_map_lookup_elem(map->fd, key, value));
 }
 
 static int write_entry(const struct hp_map *map, const void *key, size_t key_bytes,
@@ -57,9 +76,9 @@ static int write_entry(const struct hp_map *map, const void *key, size_t key_byt
 {
 	if (key_bytes != map->key_bytes || value_bytes != map->value_bytes)
 		return -EINVAL;
-	if (flags != BPF_ANY && only_put(map))
+	if (!hp_map_has_write(map, flags))
 		return -EOPNOTSUPP;
-	return hp_map_error(bpf_map_update_elem(map->fd, key, value, flags));
+	return hp_map_write_error(bpf_map_update_elem(map->fd, key, value, flags));
 }
 
 int hp_map_put(const struct hp_map *map, const void *key, size_t key_bytes, const void *value,
@@ -80,16 +99,26 @@ int hp_map_insert(const struct hp_map *map, const void *key, size_t key_bytes, c
 	return write_entry(map, key, key_bytes, value, value_bytes, BPF_NOEXIST);
 }
 
+int hp_map_delete(const struct hp_map *map, const void *key)
+{
+	int err = bpf_map_delete_elem(map->fd, key);
+
+	return err == -EINVAL && map->type == BPF_MAP_TYPE_SOCKMAP ? -ENOENT : err;
+}
+
 int hp_map_remove(const struct hp_map *map, const void *key, size_t key_bytes)
 {
 	if (key_bytes != map->key_bytes)
 		return -EINVAL;
 	if (!hp_map_has_removal(map))
 		return -EOPNOTSUPP;
-	return hp_map_error(bpf_map_delete_elem(map->fd, key));
+	return hp_map_error(hp_map_delete(map, key));
 }
 
-/* Of those who take at once all may read the entry, but only one is told that it has removed it. */
+/*
+ * Of those who take at once, all may read the entry. Each removes another one, but not surely the
+ * one that it has read: that may be gone, and a new one in its place.
+ */
 static int take_in_two_steps(const struct hp_map *map, const void *key, void *value)
 {
 	void *read = malloc(map->value_bytes);
@@ -98,7 +127,7 @@ static int take_in_two_steps(const struct hp_map *map, const void *key, void *va
 	if (read)
 		err = bpf_map_lookup_elem(map->fd, key, read);
 	if (!err)
-		err = bpf_map_delete_elem(map->fd, key);
+		err = hp_map_delete(map, key);
 	if (!err)
 		memcpy(value, read, map->value_bytes);
 	free(read);
@@ -117,7 +146,7 @@ int hp_map_take(const struct hp_map *map, const void *key, size_t key_bytes, voi
 	err = bpf_map_lookup_and_delete_elem(map->fd, key, value);
 	if (hp_map_unknown(err) && key_bytes)
 		err = take_in_two_steps(map, key, value);
-	return hp_map_error(err);
+	return hp_map_read_error(err);
 }
 
 int hp_map_put_map(const struct hp_map *outer, const void *key, size_t key_bytes,
@@ -154,7 +183,7 @@ static int check_value_size(int map_fd, size_t want)
 	int err = bpf_obj_get_info_by_fd(map_fd, &info, &size);
 
 	if (err)
-		return err;
+		return hp_map_error(err);
 	return info.value_size == want ? 0 : -EINVAL;
 }
 

@@ -1,64 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Loading programs that are given as instructions, without an object file. */
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 
 #include "hookpoint.h"
+#include "kernel-names.h"
 
 /* Room for the verifier's log: kernels before 6.4 take no less, and none takes more. */
 #define LOG_MIN	    128U
 #define LOG_DEFAULT (64U << 10)
 #define LOG_MAX	    (1U << 30)
 
-/* What the kernel itself calls its types of programs: BPF_PROG_TYPE_XDP, ... */
-#define TYPE_PREFIX "BPF_PROG_TYPE_"
-
-/* Is SMALL the constant LARGE in small letters? */
-static bool is_small_of(const char *small, const char *large)
-{
-	while (*small && *small == tolower(*large)) {
-		small++;
-		large++;
-	}
-	return !*small && !*large;
-}
-
-/* Types come with the kernel, and libbpf knows those that were there when it was written. */
-static int type_by_btf(const char *name, enum bpf_prog_type *type)
-{
-	struct btf *btf = btf__load_vmlinux_btf();
-	int id, err = -ESRCH;
-	const struct btf_type *types;
-	const struct btf_enum *values;
-
-	if (!btf)
-		return -ESRCH;
-	id = btf__find_by_name_kind(btf, "bpf_prog_type", BTF_KIND_ENUM);
-	if (id < 0)
-		goto out;
-	types = btf__type_by_id(btf, id);
-	values = btf_enum(types);
-	for (int i = 0; i < btf_vlen(types); i++) {
-		const char *value = btf__name_by_offset(btf, values[i].name_off);
-
-		if (strncmp(value, TYPE_PREFIX, strlen(TYPE_PREFIX)) ||
-		    !is_small_of(name, value + strlen(TYPE_PREFIX)) || !values[i].val)
-			continue;
-		*type = values[i].val;
-		err = 0;
-	}
-out:
-	btf__free(btf);
-	return err;
-}
-
 int hp_prog_type(const char *name, enum bpf_prog_type *type, enum bpf_attach_type *attach)
 {
 	const char *known;
+	__u32 number;
 
 	/* First the sections: they know more, and where both have a name, it is the same type's. */
 	if (libbpf_prog_type_by_name(name, type, attach) == 0)
@@ -70,16 +28,39 @@ int hp_prog_type(const char *name, enum bpf_prog_type *type, enum bpf_attach_typ
 		*attach = 0;
 		return 0;
 	}
-	if (type_by_btf(name, type))
+	/* libbpf knows the types that were there when it was written. */
+	if (hp_kernel_enum("bpf_prog_type", "BPF_PROG_TYPE_", name, &number) || !number)
 		return -ESRCH;
+	*type = number;
 	*attach = 0;
+	return 0;
+}
+
+/* The flags that a section implies by its first part, as libbpf has them: "lsm.s/file_open". */
+static __u32 flags_of_section(const char *name)
+{
+	static const struct {
+		const char *end;
+		__u32 flags;
+	} ends[] = {
+		{ ".s", BPF_F_SLEEPABLE },
+		{ "syscall", BPF_F_SLEEPABLE },
+		{ "xdp.frags", BPF_F_XDP_HAS_FRAGS },
+	};
+	size_t length = strcspn(name, "/"), end;
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+		end = strlen(ends[i].end);
+		if (length >= end && !memcmp(name + length - end, ends[i].end, end))
+			return ends[i].flags;
+	}
 	return 0;
 }
 
 /* What does not change from one try to the next. */
 struct program {
 	enum bpf_prog_type type;
-	const char *name;
+	hp_object_name name;
 	const char *licence;
 	const struct bpf_insn *insns;
 	size_t n;
@@ -91,8 +72,8 @@ static int try_to_load(struct program *program, __u32 log_level, char *log, __u3
 	program->options.log_level = log_level;
 	program->options.log_buf = log;
 	program->options.log_size = log_bytes;
-	return bpf_prog_load(program->type, program->name, program->licence, program->insns,
-			     program->n, &program->options);
+	return bpf_prog_load(program->type, *program->name ? program->name : NULL, program->licence,
+			     program->insns, program->n, &program->options);
 }
 
 /*
@@ -146,7 +127,7 @@ int hp_prog_load(const char *type, const struct bpf_insn *insns, size_t n,
 {
 	static const struct hp_prog_options none;
 	const struct hp_prog_options *o = options ? options : &none;
-	struct program program = { .name = o->name, .insns = insns, .n = n };
+	struct program program = { .insns = insns, .n = n };
 	enum bpf_attach_type attach;
 	int got, err;
 
@@ -155,13 +136,15 @@ int hp_prog_load(const char *type, const struct bpf_insn *insns, size_t n,
 	err = hp_prog_type(type, &program.type, &attach);
 	if (err)
 		return err;
+	hp_name_object(program.name, o->name ? o->name : "");
 	program.licence = o->licence ? o->licence : "";
 	program.options.sz = sizeof(program.options);
 	program.options.expected_attach_type =
 		o->expected_attach_type ? o->expected_attach_type : attach;
 	program.options.attach_btf_id = o->btf_id;
 	program.options.attach_prog_fd = o->target_fd;
-	program.options.prog_flags = o->flags | (o->sleepable ? BPF_F_SLEEPABLE : 0);
+	program.options.prog_flags =
+		o->flags | flags_of_section(type) | (o->sleepable ? BPF_F_SLEEPABLE : 0);
 
 	/* Without a log first: it costs, and a program that is accepted has none to show. */
 	got = log && o->log_level ? -ENOSPC : try_to_load(&program, 0, NULL, 0);

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <bpf/bpf.h>
 
-#include "hookpoint.h"
+#include "map-internal.h"
 
 int hp_test_run(int prog_fd, struct hp_test_run *run)
 {
@@ -23,7 +23,11 @@ int hp_test_run(int prog_fd, struct hp_test_run *run)
 
 	err = bpf_prog_test_run_opts(prog_fd, &options);
 	if (err && err != -ENOSPC)
-		return err;
+		return hp_map_error(err);
+	/* Without a buffer it can't be too small, to the kernel. */
+	if ((run->out && options.data_size_out > run->out_bytes) ||
+	    (run->ctx_out && options.ctx_size_out > run->ctx_out_bytes))
+		err = -ENOSPC;
 	if (run->out)
 		run->out_bytes = options.data_size_out;
 	if (run->ctx_out)

@@ -9,10 +9,11 @@ load helpers
 
 header=$root/common/hookpoint.h
 
-# compiles PROGRAM.c: against today's header and library, without a warning.
+# compiles PROGRAM.c [COMMON]: against today's header, or those in the folder COMMON, and today's library, without a
+# warning.
 compiles() {
 	cc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-const-variable -Wno-missing-field-initializers \
-		-I "$root/common" -o "$BATS_TEST_TMPDIR/program" "$1" \
+		-I "${2:-$root/common}" -o "$BATS_TEST_TMPDIR/program" "$1" \
 		"$root/common/libhookpoint.a" -lbpf -lelf -lz -ljansson -lmnl
 }
 
@@ -47,7 +48,7 @@ api_version() { awk '$2 == "HP_API_VERSION" { print $3 }'; }
 	mkdir "$BATS_TEST_TMPDIR/common"
 	cp "$root"/common/*.h "$BATS_TEST_TMPDIR/common"
 	sed -i 's/hp_bpffs_check(void)/hp_bpffs_check(int more)/' "$BATS_TEST_TMPDIR/common/hookpoint.h"
-	root=$BATS_TEST_TMPDIR run compiles "$root/tests/api/stable.c"
+	run compiles "$root/tests/api/stable.c" "$BATS_TEST_TMPDIR/common"
 	assert_failure
 	assert_output --partial hp_bpffs_check
 }

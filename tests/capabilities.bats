@@ -149,22 +149,27 @@ check() {
 	done 4< <(rows "$tool")
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: works with the capabilities of the table, and without any one of them names it" {
 	check block-tcp-8080
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: works with the capabilities of the table, and without any one of them names it" {
 	check drop-spoofed-packets
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: works with the capabilities of the table, and without any one of them names it" {
 	check localhost-bypass
 }
 
+# bats test_tags=slow
 @test "count-ttl: works with the capabilities of the table, and without any one of them names it" {
 	check count-ttl
 }
 
+# bats test_tags=slow
 @test "snoop-exec: works with the capabilities of the table, and without any one of them names it" {
 	check snoop-exec
 }
@@ -175,10 +180,40 @@ check() {
 	check watch-acks
 }
 
+# closed_perf_events TOOL COMMAND: with its capabilities, where perf events are for cap_sys_admin alone.
+closed_perf_events() {
+	local tool=$1 command=$2 capabilities
+	capabilities=$(rows "$tool" | sed -n "s/^$command|//p")
+	[[ $capabilities ]] || fail "$tool $command is not in $table"
+	cp "$root/problems/$tool/$tool" "/run/root-$tool"
+	prepare "$tool" run
+	# shellcheck disable=SC2086 # words
+	give "$tool" ${capabilities//[()]/}
+	# shellcheck disable=SC2086 # words
+	attempt "$tool" $command
+	put_back "$tool"
+}
+
+# bats test_tags=slow
+@test "snoop-exec, watch-acks: where kernel.perf_event_paranoid is 3, as on Debian, they say what it takes" {
+	[[ ${HOOKPOINT_VM:-} ]] || skip "sets kernel.perf_event_paranoid, so in a virtual machine only"
+	local says='Permission denied: perf events take CAP_SYS_ADMIN where kernel.perf_event_paranoid is 3'
+	echo 3 >/proc/sys/kernel/perf_event_paranoid
+	closed_perf_events snoop-exec 'run -x'
+	((status)) || skip "to this kernel 3 means no more than 2"
+	assert_equal "$status" 2
+	[[ $stderr == "snoop-exec: cannot attach to the end of execve: $says"* ]] || fail "$stderr"
+	closed_perf_events watch-acks 'run -P kprobe'
+	assert_equal "$status" 2
+	[[ $stderr == "watch-acks: cannot attach by kprobe: $says"* ]] || fail "$stderr"
+}
+
+# bats test_tags=slow
 @test "load-by-hand: works with the capabilities of the table, and without any one of them names it" {
 	check load-by-hand
 }
 
+# bats test_tags=slow
 @test "every tool and every row of the capabilities' table is tried" {
 	local tool tools
 	tools=$(awk '/^=====/ { lines++ } lines == 3 && !/^=/ { print $1 }' "$table" | sort -u)

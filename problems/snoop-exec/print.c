@@ -228,13 +228,14 @@ static void print_text(const struct exec_record *record)
 {
 	const char *arg = NULL;
 	file_path file;
-	size_t n = 0;
+	size_t n = file_of(record, file);
 
 	print_time(record->time_ns);
 	printf("%5u %7u %7u ", record->uid, record->pid, record->ppid);
 	print_result(record->ret);
 	pad(print_word(record->comm, strnlen(record->comm, COMM_BYTES)), 15);
-	pad(record->file_bytes ? print_word(file, file_of(record, file)) : printf("?"), 20);
+	pad(record->file_bytes ? print_word(file, n) : printf("?"), 20);
+	n = 0;
 	for (unsigned int i = 0; next_arg(record, &arg, &n); i++) {
 		if (i)
 			putchar(' ');

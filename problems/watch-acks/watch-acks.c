@@ -169,11 +169,8 @@ static int attach(struct watch_acks **skel, enum hp_mode *mode)
 		watch_acks__destroy(*skel);
 	if (!kprobe.loaded && (kprobe.err == -EPERM || kprobe.err == -EACCES))
 		return hp_fail(kprobe.err, "load the programs");
-	if (kprobe.err == -EACCES && options.probe != HP_FENTRY) {
-		hp_error("cannot attach by kprobe: Permission denied: it takes CAP_SYS_ADMIN where "
-			 "kernel.perf_event_paranoid is 3, as on Debian: run it with sudo");
-		return HP_EXIT_REFUSED;
-	}
+	if (kprobe.err == -EACCES && options.probe != HP_FENTRY)
+		return hp_fail(kprobe.err, "attach by kprobe");
 	if (kprobe.err == -ENOMEM || kprobe.err == -E2BIG)
 		return hp_fail(kprobe.err, "load the programs");
 	return say_lacking(&fentry, &kprobe);

@@ -230,9 +230,9 @@ static int disasm_id(const char *arg)
 	if (err)
 		return hp_fail(err, "read the instructions of program %lu", id);
 	printf("; program %u, %s\n", info.id, info.name);
-	err = hp_disasm(insns, info.xlated_prog_len / sizeof(*insns), stdout);
+	hp_disasm(insns, info.xlated_prog_len / sizeof(*insns), stdout); /* main() looks */
 	free(insns);
-	return err ? hp_fail(err, "write") : 0;
+	return HP_EXIT_DONE;
 }
 
 /* ---- bare instructions and text -------------------------------------------------------------- */
@@ -241,17 +241,16 @@ static int disasm_raw(const char *path)
 {
 	char *content;
 	size_t size;
-	int status = HP_EXIT_USAGE, err = read_all(path, &content, &size);
+	int status = HP_EXIT_DONE, err = read_all(path, &content, &size);
 
 	if (err)
 		return fail_reading(err, path);
-	if (size % sizeof(struct bpf_insn))
+	if (size % sizeof(struct bpf_insn)) {
 		hp_error("%s has %zu bytes, and an instruction has 8", path, size);
-	else
-		status = hp_disasm((struct bpf_insn *)content, size / sizeof(struct bpf_insn),
-				   stdout)
-				 ? HP_EXIT_REFUSED
-				 : HP_EXIT_DONE;
+		status = HP_EXIT_USAGE;
+	} else { /* whether all was written, main() looks */
+		hp_disasm((struct bpf_insn *)content, size / sizeof(struct bpf_insn), stdout);
+	}
 	free(content);
 	return status;
 }
@@ -281,6 +280,17 @@ static int assemble(const char *path)
 	return HP_EXIT_DONE;
 }
 
+/* What was refused before the last bytes has left a mark, but no errno. */
+static int finish_writing(void)
+{
+	errno = 0;
+	if (!fflush(stdout) && !ferror(stdout))
+		return HP_EXIT_DONE;
+	hp_error("cannot write to standard output%s%s", errno ? ": " : "",
+		 errno ? strerror(errno) : "");
+	return HP_EXIT_REFUSED;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -288,7 +298,7 @@ int main(int argc, char **argv)
 		int (*act)(const char *arg);
 	} actions[] = { { 'i', disasm_id }, { 'r', disasm_raw }, { 'a', assemble } };
 	int (*act)(const char *arg) = disasm_object;
-	int status;
+	int status, written;
 
 	if (argc == 3 && argv[1][0] == '-' && argv[1][1] && !argv[1][2])
 		for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++)
@@ -300,7 +310,6 @@ int main(int argc, char **argv)
 		return HP_EXIT_USAGE;
 	}
 	status = act(argv[argc - 1]);
-	if (fflush(stdout) && !status)
-		status = hp_fail(-errno, "write");
-	return status;
+	written = finish_writing();
+	return status ? status : written;
 }

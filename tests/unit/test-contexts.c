@@ -96,6 +96,7 @@ static void a_context_is_never_written_past_its_buffer(void **state)
 		assert_int_equal(hp_test_run(fd, &run), rooms[i] ? -ENOSPC : 0);
 		for (size_t j = rooms[i]; j < sizeof(after); j++)
 			assert_int_equal(after[j], 0xee);
+		assert_true(rooms[i] || !run.ctx_out_bytes);
 		if (!rooms[i])
 			continue;
 		assert_in_range(run.ctx_out_bytes, 150, sizeof(after));

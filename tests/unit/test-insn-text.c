@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Instructions as text, and back; tests/disasm.bats compares a million with llvm-objdump. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,16 @@
 #define R1  BPF_REG_1
 #define R2  BPF_REG_2
 #define R10 BPF_REG_10
+
+/* The library calls this and not libc's. */
+static bool has_no_memory;
+
+char *strdup(const char *text)
+{
+	char *(*real)(const char *) = (char *(*)(const char *))dlsym(RTLD_NEXT, "strdup");
+
+	return has_no_memory ? NULL : real(text);
+}
 
 /* INSNS as text is TEXT, and TEXT assembled is INSNS. */
 static void assert_text(const struct bpf_insn *insns, size_t n, const char *text)
@@ -137,12 +149,28 @@ static void test_assemble(void **state)
 			    "line 1: opcode out of range: .insn 256, 0, 0, 0, 0");
 }
 
+static void test_out_of_memory(void **state)
+{
+	char wrong[160] = "unset";
+	struct bpf_insn *insns;
+	size_t n;
+	int err;
+
+	(void)state;
+	has_no_memory = true;
+	err = hp_assemble("exit", &insns, &n, wrong, sizeof(wrong));
+	has_no_memory = false;
+	assert_int_equal(err, -ENOMEM);
+	assert_string_equal(wrong, "out of memory");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_longest_text),
 		cmocka_unit_test(test_assemble),
+		cmocka_unit_test(test_out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,7 +65,8 @@ static void test_run_never_writes_past_the_buffer(void **state)
 	/* The kernel reads a size of 0 as "no limit". */
 	memset(out, 0xee, sizeof(out));
 	run.out_bytes = 0;
-	hp_test_run(fd, &run);
+	assert_int_equal(hp_test_run(fd, &run), -ENOSPC);
+	assert_int_equal(run.out_bytes, sizeof(in));
 	for (int i = 0; i < 32; i++)
 		assert_int_equal(out[i], 0xee);
 	close(fd);
@@ -79,6 +80,18 @@ static void test_run_refuses_a_packet_without_an_ethernet_header(void **state)
 
 	(void)state;
 	assert_int_equal(hp_test_run(fd, &run), -EINVAL);
+	close(fd);
+}
+
+static void test_run_says_which_types_it_can_not_run(void **state)
+{
+	const struct bpf_insn insns[] = { MOV(BPF_REG_0, 0), EXIT };
+	struct hp_test_run run = {};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "kprobe", "GPL", insns, 2, NULL);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(hp_test_run(fd, &run), -EOPNOTSUPP);
 	close(fd);
 }
 
@@ -171,15 +184,27 @@ static void nothing_pinned_is_no_failure(void **state)
 
 static void explains_errors(void **state)
 {
+	/* One errno comes from maps as well as from hooks: what is said is true for both. */
+	static const struct {
+		int err;
+		const char *says;
+	} causes[] = {
+		{ -E2BIG, "map is full" },
+		{ -EBUSY, "somebody else" },
+		{ -ESRCH, "no such type, or a process or network namespace" },
+	};
+	static const int nothing_to_add[] = { -EOPNOTSUPP, -524, -ERANGE, -EIO };
 	char text[512] = "x";
 
 	(void)state;
-	hp_explain(-EOPNOTSUPP, text, sizeof(text));
-	assert_non_null(strstr(text, "generic"));
-	hp_explain(-ERANGE, text, sizeof(text));
-	assert_non_null(strstr(text, "MTU"));
-	hp_explain(-EIO, text, sizeof(text));
-	assert_string_equal(text, "");
+	for (size_t i = 0; i < sizeof(causes) / sizeof(*causes); i++) {
+		hp_explain(causes[i].err, text, sizeof(text));
+		assert_non_null(strstr(text, causes[i].says));
+	}
+	for (size_t i = 0; i < sizeof(nothing_to_add) / sizeof(*nothing_to_add); i++) {
+		hp_explain(nothing_to_add[i], text, sizeof(text));
+		assert_string_equal(text, "");
+	}
 }
 
 /* In a namespace of its own, so that the loopback is nobody else's. */
@@ -196,6 +221,7 @@ int main(void)
 		cmocka_unit_test(test_run_gives_the_verdict_and_the_packet),
 		cmocka_unit_test(test_run_never_writes_past_the_buffer),
 		cmocka_unit_test(test_run_refuses_a_packet_without_an_ethernet_header),
+		cmocka_unit_test(test_run_says_which_types_it_can_not_run),
 		cmocka_unit_test(sums_over_all_cpus),
 		cmocka_unit_test(maps_a_value_into_memory),
 		cmocka_unit_test(auto_mode_falls_back_and_reports_what_it_got),

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Maps: found by descriptor, id, name and pin, and in other maps. Needs root and bpffs. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include <bpf/bpf.h>
@@ -56,6 +60,67 @@ static void describes_what_a_descriptor_stands_for(void **state)
 	assert_int_equal(map.fd, -1);
 	hp_map_close(&map);
 	hp_map_close(NULL);
+}
+
+/* Standard input, for one, is not what a structure that nobody has filled in holds. */
+static void closes_nothing_that_was_not_opened(void **state)
+{
+	struct hp_map map = {};
+	int standard_input = dup(0), null = open("/dev/null", O_RDONLY);
+
+	(void)state;
+	assert_int_equal(dup2(null, 0), 0);
+	hp_map_close(&map);
+	assert_true(fcntl(0, F_GETFD) >= 0);
+	dup2(standard_input, 0);
+	close(standard_input);
+	close(null);
+}
+
+/* A child's, so that the others keep theirs. */
+static int work_without_proc(void)
+{
+	struct hp_map map, same;
+	struct hp_map_state told;
+
+	if (unshare(CLONE_NEWNS) || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("tmpfs", "/proc", "tmpfs", 0, NULL))
+		return 1;
+	if (hp_map_create("hash", "test", 4, 8, 5, NULL, &map))
+		return 2;
+	if (hp_map_open_id(map.id, &same) || same.id != map.id)
+		return 3;
+	/* These can't be sure. */
+	if (hp_map_of(map.fd, &same) != -ENXIO || hp_map_state(&map, &told) != -ENXIO)
+		return 4;
+	if (hp_map_of(9999, &same) != -EBADF)
+		return 5;
+	hp_map_close(&map);
+	return 0;
+}
+
+static void makes_maps_without_proc(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (!child)
+		_exit(work_without_proc());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+static void what_names_cannot_hold_is_replaced(void **state)
+{
+	struct hp_map map = make("hash", "my-map.\xc3\xa4 1", 8, 5), found;
+
+	(void)state;
+	assert_string_equal(map.name, "my_map.___1");
+	assert_int_equal(hp_map_open_name("my-map.\xc3\xa4 1", &found), 0);
+	assert_int_equal(found.id, map.id);
+	hp_map_close(&found);
+	hp_map_close(&map);
 }
 
 static void a_value_has_a_copy_for_each_cpu(void **state)
@@ -206,6 +271,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(describes_what_a_descriptor_stands_for),
+		cmocka_unit_test(closes_nothing_that_was_not_opened),
+		cmocka_unit_test(makes_maps_without_proc),
+		cmocka_unit_test(what_names_cannot_hold_is_replaced),
 		cmocka_unit_test(a_value_has_a_copy_for_each_cpu),
 		cmocka_unit_test(what_is_no_map_is_not_taken_for_one),
 		cmocka_unit_test(finds_by_id_and_pin),

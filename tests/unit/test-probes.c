@@ -75,6 +75,48 @@ static void what_cannot_be_attached_has_its_errno(void **state)
 	finish(&a);
 }
 
+/* What the loader puts in the place of such a function, it chooses when the program starts. */
+static int (*choose(void))(int)
+{
+	return touched;
+}
+
+int chosen(int n) __attribute__((ifunc("choose")));
+
+static void where_a_uprobe_cannot_go_has_its_errno(void **state)
+{
+	static const struct {
+		const char *binary, *symbol;
+		__u64 offset;
+		int err;
+	} places[] = {
+		{ "/proc/self/exe", "chosen", 0, -ENOENT },
+		{ "/proc/self/exe", NULL, 1ULL << 40, -EINVAL },
+		{ "/usr", NULL, 0, -EINVAL },
+		{ "/dev/null", NULL, 0, -EINVAL },
+	};
+	struct attachment a;
+	int fd = -7;
+	pid_t child;
+
+	(void)state;
+	assert_true(begin(&uprobe, &a));
+	for (size_t i = 0; i < COUNT(places); i++)
+		assert_int_equal(hp_attach_uprobe(a.prog, HP_PROBE_ENTRY, places[i].binary,
+						  places[i].symbol, places[i].offset, -1, &fd),
+				 places[i].err);
+	child = fork();
+	if (!child)
+		_exit(0);
+	waitpid(child, NULL, 0);
+	assert_int_equal(hp_attach_uprobe(a.prog, HP_PROBE_ENTRY, "/proc/self/exe", "touched", 0,
+					  child, &fd),
+			 -ESRCH);
+	assert_int_equal(fd, -7);
+	detach(&a);
+	finish(&a);
+}
+
 /* Where touched() is in this file, as the kernel mapped it. */
 static __u64 offset_of_touched(void)
 {
@@ -213,6 +255,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_cannot_be_attached_has_its_errno),
+		cmocka_unit_test(where_a_uprobe_cannot_go_has_its_errno),
 		cmocka_unit_test(a_uprobe_by_offset_and_process),
 		cmocka_unit_test(a_pin_keeps_it_attached),
 		cmocka_unit_test(works_where_tracefs_is_not_mounted),

@@ -198,18 +198,27 @@ static void every_type_of_the_kernel_loads_by_its_name(void **state)
 
 /* ---- options --------------------------------------------------------------------------------- */
 
+/* The kernel keeps this helper for what may sleep. */
 static void sleepable_is_an_option(void **state)
 {
-	struct hp_prog_options options = { .name = "sleeps" };
+	const struct bpf_insn reads[] = {
+		BPF_MOV64_REG(BPF_REG_1, BPF_REG_10),
+		BPF_ALU64_IMM(BPF_ADD, BPF_REG_1, -8),
+		BPF_MOV64_IMM(BPF_REG_2, 8),
+		BPF_MOV64_IMM(BPF_REG_3, 0),
+		BPF_EMIT_CALL(BPF_FUNC_copy_from_user),
+		BPF_MOV64_IMM(BPF_REG_0, 0),
+		BPF_EXIT_INSN(),
+	};
+	struct hp_prog_options options = { .name = "sleeps", .licence = "GPL" };
 	int fd = -1;
 
 	(void)state;
-	/* This type must sleep, the other must not. */
-	assert_int_equal(LOAD("syscall", pass_all, &options, &fd, NULL), -EINVAL);
+	assert_int_equal(LOAD("kprobe", reads, &options, &fd, NULL), -EINVAL);
 	options.sleepable = true;
-	assert_int_equal(LOAD("xdp", pass_all, &options, &fd, NULL), -EINVAL);
+	assert_int_equal(LOAD("xdp", pass_all, &options, &fd, NULL), -EINVAL); /* it must not */
 	assert_int_equal(fd, -1);
-	assert_int_equal(LOAD("syscall", pass_all, &options, &fd, NULL), 0);
+	assert_int_equal(LOAD("kprobe", reads, &options, &fd, NULL), 0);
 	close(fd);
 }
 
@@ -258,6 +267,12 @@ static void the_name_and_the_attach_type_reach_the_kernel(void **state)
 	assert_int_equal(LOAD("cgroup_sock_addr", accept_all, &options, &fd, NULL), 0);
 	assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &size), 0);
 	assert_string_equal(info.name, "a_name_of_more_");
+	close(fd);
+	options.name = "block-tcp.8080 \xc3\xa4";
+	assert_int_equal(LOAD("cgroup_sock_addr", accept_all, &options, &fd, NULL), 0);
+	info = (struct bpf_prog_info){};
+	assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &size), 0);
+	assert_string_equal(info.name, "block_tcp.8080_");
 	close(fd);
 	assert_int_equal(LOAD("cgroup/connect4", accept_all, NULL, &fd, NULL), 0);
 	close(fd);
