@@ -55,6 +55,14 @@ one_line() {
 	assert_failure
 }
 
+@test "demo: tells the stories of snoop-exec and load-by-hand to their end" {
+	run outside "$root/scripts/demo" snoop-exec load-by-hand
+	assert_success
+	assert_line --regexp "ENOENT .* frobnicate$"
+	assert_line --regexp "[1-9][0-9]* reported, [1-9][0-9]* lost"
+	assert_equal "$(grep -cx 'Hello from port 8080' <<<"$output")" 2
+}
+
 cgroups_of_demos() { find "$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)" -name 'hookpoint-*'; }
 
 @test "demo: tells the story of localhost-bypass to its end, and leaves nothing" {

@@ -32,8 +32,9 @@ struct {
 } exec_counts SEC(".maps");
 
 /*
- * Where a record is made: it is too large for the stack. The room behind it is never filled, but
- * the verifier takes the largest place and the largest size together.
+ * Where a record is made: it is too large for the stack. One for each CPU, since tracepoints call
+ * us with preemption off, and no interrupt execs. The room behind it is never filled, but the
+ * verifier takes the largest place and the largest size together.
  */
 struct draft {
 	struct exec_record record;

@@ -117,7 +117,8 @@ static int print_record(const void *record, size_t size, void *arg)
 	struct tracer *tracer = arg;
 
 	(void)size;
-	print_exec(record, tracer->json);
+	if (!ferror(stdout)) /* or each record would wait anew for a reader that stands still */
+		print_exec(record, tracer->json);
 	tracer->printed++;
 	return 0;
 }

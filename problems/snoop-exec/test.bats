@@ -109,16 +109,20 @@ storm_is_counted() {
 }
 
 @test "snoop-exec: failed execs are reported with -x, and only so" {
+	local before after
 	trace with -j -x -u $user
 	trace without -j -u $user
+	before=$(date -u +%FT%T.%6NZ)
 	as_user ./started here
 	run -127 as_user ./missing a 'b c' ''
+	after=$(date -u +%FT%T.%6NZ)
 	end "${tracers[0]}"
 	end "${tracers[1]}"
 	shows without 'len(execs) == 1 and execs[0]["args"] == ["./started", "here"]'
 	shows with 'len(execs) == 2 and execs[0]["ret"] == 0 and execs[0]["error"] is None'
 	shows with '(execs[1]["ret"], execs[1]["error"], execs[1]["file"]) == (-2, "ENOENT", "./missing")'
 	shows with 'execs[1]["args"] == ["./missing", "a", "b c", ""] and execs[1]["comm"] == "setpriv"'
+	shows with "'$before' < execs[0]['time'] < execs[1]['time'] < '$after'"
 }
 
 @test "snoop-exec: killed, it leaves nothing attached, and clean removes its pins" {
@@ -150,6 +154,7 @@ overflows() {
 	kill -STOP $!
 	storm=$(as_user ./started 1000 "$(printf '%03000d' 0 | tr 0 x)")
 	kill -CONT $!
+	wait_for grep -q '"type":"lost"' out # where they are missing, and not only at the end
 	end $!
 	assert_equal "${storm% *}" 1000
 	assert_equal "$(($(total reported out) + $(total lost out)))" 1001
@@ -242,16 +247,18 @@ overflows() {
 		"/dev/fd/N/started"]'
 	shows out '[e["ret"] for e in execs] == [0, 0, 0, -2, -2]'
 	shows out '[e["args"][1:] for e in execs] == [["thread"], ["at"], [], ["thread"], ["at"]]'
-	# the thread has become its process: one number for both
 	shows out 'len({e["pid"] for e in execs}) == 5'
 
 	trace out -j -x -u $user
+	run -127 as_user "$oddly" thread ./no/started "a thread"
 	as_user "$oddly" fexecve ./started fexecve
 	run -127 as_user "$oddly" fexecve . fexecve
 	end $!
 	sed -i 's|/dev/fd/[0-9]*|/dev/fd/N|' out
 	shows out '[e["file"] for e in execs if e["args"][1:] == ["fexecve"]] == ["/dev/fd/N"] * 2'
 	shows out 'execs[-1]["error"] == "EACCES"'
+	# its process's number, and not its own
+	shows out '[e["pid"] for e in execs if e["args"][-1] == "a thread"] == [execs[0]["pid"]] * 2'
 }
 
 # bats test_tags=slow

@@ -111,7 +111,7 @@ clients_port() { sed -n 's/^10.0.0.2:\([0-9]*\) .*/\1/p' "$BATS_TEST_TMPDIR/trut
 # --- counts ---
 
 @test "watch-acks: fentry and kprobes at once count what the kernel counts for each socket, over IPv4 and IPv6" {
-	local probe port
+	local probe port host
 	needs_probes
 	for probe in $probes; do start_watching "$probe" -P "$probe" -j; done
 
@@ -131,6 +131,13 @@ clients_port() { sed -n 's/^10.0.0.2:\([0-9]*\) .*/\1/p' "$BATS_TEST_TMPDIR/trut
 
 	send bulk --port 5003 --kib 100 --ipv6 --connections 2
 	agrees
+	for host in server client; do
+		grep -q "\"netns\": $(stat -Lc %i /run/netns/$host)\b" "$BATS_TEST_TMPDIR/stats"
+	done
+
+	# Data that comes after one's own FIN, and a FIN, which is no data.
+	send late --port 5004 --kib 100
+	assert_equal "$(column "$(clients_port)" 10) $(column 5004 10)" "$((100 * 1024)) 0"
 	stop_watching
 	for probe in $probes; do check_histogram "$BATS_TEST_TMPDIR/$probe.out"; done
 	nothing_left "$empty"
