@@ -34,18 +34,22 @@ struct reader {
 	int status;
 };
 
-void hp_time_of(__u64 monotonic_ns, hp_time_text text)
+__s64 hp_real_time(__u64 monotonic_ns)
 {
 	struct timespec monotonic, real;
-	time_t seconds;
-	struct tm utc;
-	__s64 ns;
 
 	clock_gettime(CLOCK_MONOTONIC, &monotonic);
 	clock_gettime(CLOCK_REALTIME, &real);
-	ns = monotonic_ns + (real.tv_sec - monotonic.tv_sec) * 1000000000LL + real.tv_nsec -
-	     monotonic.tv_nsec;
-	seconds = ns / 1000000000;
+	return monotonic_ns + (real.tv_sec - monotonic.tv_sec) * 1000000000LL + real.tv_nsec -
+	       monotonic.tv_nsec;
+}
+
+void hp_time_of(__u64 monotonic_ns, hp_time_text text)
+{
+	__s64 ns = hp_real_time(monotonic_ns);
+	time_t seconds = ns / 1000000000;
+	struct tm utc;
+
 	strftime(text, sizeof(hp_time_text), "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &utc));
 	snprintf(text + strlen(text), sizeof(hp_time_text) - strlen(text), ".%06lldZ",
 		 ns % 1000000000 / 1000);

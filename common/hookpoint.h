@@ -327,8 +327,13 @@ HP_EXPERIMENTAL __u64 hp_consumer_lost(const struct hp_consumer *consumer);
 
 HP_EXPERIMENTAL void hp_consumer_close(struct hp_consumer *consumer);
 
-/* A time of CLOCK_MONOTONIC, as bpf_ktime_get_ns() has it, as UTC: "2026-11-21T06:31:02.123456Z".
+/*
+ * A time of CLOCK_MONOTONIC, as bpf_ktime_get_ns() has it, as ns since 1970: right as long as
+ * nobody sets the clock.
  */
+HP_EXPERIMENTAL __s64 hp_real_time(__u64 monotonic_ns);
+
+/* The same as text, in UTC: "2026-11-21T06:31:02.123456Z". */
 typedef char hp_time_text[32];
 HP_STABLE void hp_time_of(__u64 monotonic_ns, hp_time_text text);
 

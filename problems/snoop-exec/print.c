@@ -186,16 +186,10 @@ static void print_time(__u64 monotonic_ns)
 {
 	static time_t last;
 	static char text[16];
-	struct timespec monotonic, real;
-	time_t seconds;
+	__s64 ns = hp_real_time(monotonic_ns);
+	time_t seconds = ns / 1000000000;
 	struct tm local;
-	__s64 ns;
 
-	clock_gettime(CLOCK_MONOTONIC, &monotonic);
-	clock_gettime(CLOCK_REALTIME, &real);
-	ns = monotonic_ns + (real.tv_sec - monotonic.tv_sec) * 1000000000LL + real.tv_nsec -
-	     monotonic.tv_nsec;
-	seconds = ns / 1000000000;
 	if (seconds != last)
 		strftime(text, sizeof(text), "%H:%M:%S", localtime_r(&seconds, &local));
 	last = seconds;

@@ -71,4 +71,25 @@ int bpf_map_get_next_key(int fd, const void *key, void *next)
 	return err;
 }
 
+static int be_old(void **state)
+{
+	(void)state;
+	is_old = true;
+	return 0;
+}
+
+static int be_new(void **state)
+{
+	(void)state;
+	is_old = false;
+	return 0;
+}
+
+/* A test, and the same on such a kernel. */
+#define on_both(test)                                                 \
+	{ #test, test, NULL, NULL, NULL },                            \
+	{                                                             \
+#test ", without batches", test, be_old, be_new, NULL \
+	}
+
 #endif

@@ -338,26 +338,6 @@ static void what_one_entry_is_refused_for_is_told(void **state)
 	hp_map_close(&map);
 }
 
-static int be_old(void **state)
-{
-	(void)state;
-	is_old = true;
-	return 0;
-}
-
-static int be_new(void **state)
-{
-	(void)state;
-	is_old = false;
-	return 0;
-}
-
-#define on_both(test)                                                 \
-	{ #test, test, NULL, NULL, NULL },                            \
-	{                                                             \
-#test ", without batches", test, be_old, be_new, NULL \
-	}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

@@ -355,26 +355,6 @@ static void entries_without_a_value_are_none(void **state)
 	hp_map_close(&jumps);
 }
 
-static int be_old(void **state)
-{
-	(void)state;
-	is_old = true;
-	return 0;
-}
-
-static int be_new(void **state)
-{
-	(void)state;
-	is_old = false;
-	return 0;
-}
-
-#define on_both(test)                                                 \
-	{ #test, test, NULL, NULL, NULL },                            \
-	{                                                             \
-#test ", without batches", test, be_old, be_new, NULL \
-	}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
