@@ -298,7 +298,7 @@ int hp_fill(const struct hp_tool *tool, const struct hp_arguments *a)
 
 int hp_main(const struct hp_tool *tool, int argc, char **argv)
 {
-	int status;
+	int status, worst;
 
 	hp_log_libbpf();
 	if (tool->capabilities)
@@ -306,12 +306,6 @@ int hp_main(const struct hp_tool *tool, int argc, char **argv)
 	setlinebuf(stdout); /* whoever reads us sees what was done when it was done */
 	setenv("ARGP_HELP_FMT", "no-dup-args-note,opt-doc-col=36,rmargin=99", 0);
 	status = dispatch(tool, argc, argv);
-	errno = 0;
-	if (fflush(stdout) ||
-	    ferror(stdout)) { /* then, perhaps, it is long ago that errno said why */
-		hp_error("cannot write to standard output%s%s", errno ? ": " : "",
-			 errno ? strerror(errno) : "");
-		return status ? status : HP_EXIT_REFUSED;
-	}
-	return status;
+	worst = hp_flush_output();
+	return status ? status : worst;
 }

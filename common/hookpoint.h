@@ -78,6 +78,12 @@ HP_STABLE void hp_error(const char *format, ...) __attribute__((format(printf, 1
 HP_STABLE void hp_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /*
+ * Writes what is left of standard output. Returns an exit status, having said what went wrong, also
+ * with what was written before. hp_main() ends with it.
+ */
+HP_EXPERIMENTAL int hp_flush_output(void);
+
+/*
  * Says in one line on standard error that something failed: "NAME: cannot " FORMAT ": " the errno,
  * its cause and its remedy. ERR is a negative errno. Returns HP_EXIT_REFUSED, to be handed on.
  */
@@ -180,7 +186,7 @@ enum hp_condition {
 	HP_STALE,     /* the interface, cgroup or process is gone, the pins are left */
 	HP_PARTIAL,   /* pins are left, and nothing is attached */
 	HP_UNREACHABLE, /* by a filter, in a network namespace that is gone or can't be entered */
-	HP_UNREADABLE,	/* its pins can't be opened, or make no sense: only hp_recover() tells of it
+	HP_UNREADABLE,	/* its pins can't be opened, or make no sense: see hp_recover()
 			 */
 };
 
@@ -272,10 +278,10 @@ typedef int (*hp_each_attachment)(const struct hp_attachment *attachment, void *
 HP_STABLE int hp_attachment_each(const char *tool, hp_each_attachment each, void *arg);
 
 /*
- * The same, and takes the lock for as long as EACH looks at attachments of one tool; what can't be
- * read is handed to EACH, too. TOOL: NULL for all tools that ever pinned something here, this one's
- * or another version's: then those that this user may not lock are left out, and the first such
- * error is returned after the others. Errors of hp_pin_lock(), and EACH's.
+ * The same, and takes the lock for as long as EACH looks at attachments of one tool. TOOL: NULL for
+ * all tools that ever pinned something here, this one's or another version's: then what can't be
+ * read is handed to EACH as HP_UNREADABLE, and the first error of a tool that this user may not
+ * lock is returned after the others. Errors of hp_pin_lock(), of reading pins, and EACH's.
  */
 HP_EXPERIMENTAL int hp_recover(const char *tool, hp_each_attachment each, void *arg);
 

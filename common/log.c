@@ -74,6 +74,19 @@ void hp_info(const char *format, ...)
 	va_end(args);
 }
 
+int hp_flush_output(void)
+{
+	errno = 0;
+	if (!fflush(stdout) && !ferror(stdout))
+		return HP_EXIT_DONE;
+	/* It may be long ago that errno said why; whatever it was, it is likely to be so still. */
+	if (!errno && write(STDOUT_FILENO, "\n", 1) == 1)
+		hp_error("cannot write all to standard output");
+	else
+		hp_error("cannot write to standard output: %s", strerror(errno));
+	return HP_EXIT_REFUSED;
+}
+
 int hp_fail(int err, const char *format, ...)
 {
 	char what[256], why[PATH_MAX + 256];

@@ -167,13 +167,13 @@ static int is_tool(const struct dirent *entry)
 	return entry->d_type == DT_DIR && entry->d_name[0] != '.';
 }
 
-static int recover_tool(const char *tool, hp_each_attachment each, void *arg)
+static int recover_tool(const char *tool, bool tell, hp_each_attachment each, void *arg)
 {
 	int lock, err = hp_pin_lock(tool, &lock);
 
 	if (err)
 		return err;
-	err = walk(tool, true, each, arg);
+	err = walk(tool, tell, each, arg);
 	close(lock);
 	return err;
 }
@@ -205,7 +205,7 @@ static int recover_all(struct all *all)
 		return errno == ENOENT ? 0 : -errno;
 	for (int i = 0; i < n; i++) {
 		if (!all->ended) {
-			err = recover_tool(tools[i]->d_name, pass_on, all);
+			err = recover_tool(tools[i]->d_name, true, pass_on, all);
 			first = first ? first : err;
 		}
 		free(tools[i]);
@@ -218,7 +218,7 @@ int hp_recover(const char *tool, hp_each_attachment each, void *arg)
 {
 	struct all all = { .each = each, .arg = arg };
 
-	return tool ? recover_tool(tool, each, arg) : recover_all(&all);
+	return tool ? recover_tool(tool, false, each, arg) : recover_all(&all);
 }
 
 /* What FD is of; the kernel has one number space for each kind. */

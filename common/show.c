@@ -38,9 +38,6 @@ static void remark(const struct hp_attachment *a)
 		hp_info("the network namespace of %s (%s) is gone, or can't be entered from here; "
 			"`clean` removes the pins",
 			name, a->netns);
-	else if (a->condition == HP_UNREADABLE)
-		hp_info("what is pinned in %s can't be read: another user's, or not by this tool",
-			a->dir);
 	else if (a->runner == HP_RUNNER_DEAD)
 		hp_info("the `run` on %s was killed; its program goes on; `clean` removes it",
 			name);
@@ -117,8 +114,7 @@ static int show_one(const struct hp_attachment *a, void *arg)
 		json_object_set_new(fields, "direction",
 				    json_string(hp_direction_name(a->direction)));
 	json_array_append_new(show->attachments, fields);
-	if (a->condition == HP_PARTIAL || a->condition == HP_UNREACHABLE ||
-	    a->condition == HP_UNREADABLE || !show->add)
+	if (a->condition == HP_PARTIAL || a->condition == HP_UNREACHABLE || !show->add)
 		return 0;
 	err = show->add(a, fields);
 	/* A `run` that begins, ends or was killed just then has not all of its pins. */

@@ -280,17 +280,6 @@ static int assemble(const char *path)
 	return HP_EXIT_DONE;
 }
 
-/* What was refused before the last bytes has left a mark, but no errno. */
-static int finish_writing(void)
-{
-	errno = 0;
-	if (!fflush(stdout) && !ferror(stdout))
-		return HP_EXIT_DONE;
-	hp_error("cannot write to standard output%s%s", errno ? ": " : "",
-		 errno ? strerror(errno) : "");
-	return HP_EXIT_REFUSED;
-}
-
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -310,6 +299,6 @@ int main(int argc, char **argv)
 		return HP_EXIT_USAGE;
 	}
 	status = act(argv[argc - 1]);
-	written = finish_writing();
+	written = hp_flush_output();
 	return status ? status : written;
 }

@@ -118,11 +118,7 @@ int main(int argc, char **argv)
 			print_attachment(attachment);
 	}
 	json_decref(document);
-	errno = 0;
-	if (fflush(stdout) || ferror(stdout)) {
-		hp_error("cannot write to standard output%s%s", errno ? ": " : "",
-			 errno ? strerror(errno) : "");
+	if (hp_flush_output())
 		return HP_EXIT_REFUSED;
-	}
 	return judge(err, found);
 }
