@@ -366,6 +366,7 @@ build_variant() {
 	assert_equal "$(status_of state)" attached
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: --replace takes over from another version, without an unguarded moment" {
 	local before received count=0
 	build_variant older 's/tcp->doff < 5 ||/tcp->doff < 4 ||/' # an older version, say
@@ -701,6 +702,7 @@ build_variant() {
 	assert_success
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: what this kernel lacks is named, exit 5; what the verifier refuses is shown, exit 2" {
 	build_variant helper 's/bpf_ntohs(tcp->dest)/((int (*)(void))999)()/' # a helper of the future
 	run --separate-stderr server "$variant" load -i veth0

@@ -483,6 +483,7 @@ load_others() {
 	nothing_remains
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: a send that began before the connection does not let another one overtake it" {
 	"$tool" load -g "$cgroup"
 	run within "$root/tests/bypass/early-send"
