@@ -100,7 +100,7 @@ error_t hp_usage(const char *format, ...)
 	return EINVAL;
 }
 
-static error_t parse_seconds(const char *text, double *seconds)
+error_t hp_parse_seconds(const char *text, double *seconds)
 {
 	char *end;
 	double value = strtod(text, &end);
@@ -143,7 +143,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 		a->json = true;
 		return 0;
 	case 'w':
-		return parse_seconds(arg, &a->watch_seconds);
+		return hp_parse_seconds(arg, &a->watch_seconds);
 	case 'v':
 		hp_set_verbose(true);
 		return 0;

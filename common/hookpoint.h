@@ -867,4 +867,8 @@ HP_STABLE int hp_main(const struct hp_tool *tool, int argc, char **argv);
 /* For parsers of a tool's own options: says what is wrong in one line, returns EINVAL for argp. */
 HP_STABLE error_t hp_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Reads a number of seconds from 0.01 to 86400, as -w takes it. EINVAL, having said what is wrong.
+ */
+HP_EXPERIMENTAL error_t hp_parse_seconds(const char *text, double *seconds);
+
 #endif

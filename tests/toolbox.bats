@@ -10,7 +10,7 @@
 #   tests/unit/test-programs.c: names_are_types_or_sections
 #   tests/unit/test-programs.c: every_type_of_the_kernel_loads_by_its_name
 # ... options sleepable, licence; name and attach type besides
-#   tests/unit/test-programs.c: sleepable_is_an_option
+#   tests/unit/test-sections.c: sleepable_is_an_option
 #   tests/unit/test-programs.c: the_licence_opens_helpers_and_none_is_assumed
 #   tests/unit/test-programs.c: the_name_and_the_attach_type_reach_the_kernel
 # ... log level and buffer size; the log on failure and, if asked, on success; a buffer that is too small is grown

@@ -44,17 +44,6 @@ static error_t parse_port(const char *text)
 	return 0;
 }
 
-static error_t parse_seconds(const char *text)
-{
-	char *end;
-	double value = strtod(text, &end);
-
-	if (end == text || *end || !(value >= 0.01 && value <= 86400))
-		return hp_usage("'%s' is no number of seconds from 0.01 to 86400", text);
-	options.seconds = value;
-	return 0;
-}
-
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	(void)state;
@@ -69,7 +58,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case 'u':
 		return parse_port(arg);
 	case 'w':
-		return parse_seconds(arg);
+		return hp_parse_seconds(arg, &options.seconds);
 	case ARGP_KEY_END:
 		return options.interface && options.port
 			       ? hp_usage("a UDP socket listens on all interfaces: -i or -u")

@@ -41,28 +41,26 @@ static int by_traffic(const void *a, const void *b)
 	return l < r ? 1 : l > r ? -1 : 0;
 }
 
-/* Nothing is ever removed, so no key that we have read is gone when we ask what follows it. */
+static int keep_row(const void *key, const void *value, void *arg)
+{
+	struct counts *counts = arg;
+	struct row *row = &counts->rows[counts->n++];
+
+	memcpy(&row->connection, key, sizeof(row->connection));
+	memcpy(&row->traffic, value, sizeof(row->traffic));
+	return 0;
+}
+
+/* Rows are added meanwhile, and none is removed: there are never more than ROOM. */
 static int read_connections(int fd, struct counts *counts, size_t room)
 {
-	struct connection *previous = NULL;
-	struct row *row;
-	int err;
+	struct hp_map map;
+	int err = hp_map_of(fd, &map);
 
+	if (err)
+		return err;
 	counts->rows = calloc(room, sizeof(*counts->rows));
-	if (!counts->rows)
-		return -ENOMEM;
-	while (counts->n < room) {
-		row = &counts->rows[counts->n];
-		err = bpf_map_get_next_key(fd, previous, &row->connection);
-		if (err)
-			return err == -ENOENT ? 0 : err;
-		previous = &row->connection;
-		err = bpf_map_lookup_elem(fd, previous, &row->traffic);
-		if (err)
-			return err;
-		counts->n++;
-	}
-	return 0;
+	return counts->rows ? hp_map_each(&map, keep_row, counts) : -ENOMEM;
 }
 
 static int read_others(int fd, struct counts *counts, size_t room)

@@ -31,25 +31,13 @@ static const struct argp_option option_table[] = {
 	{}
 };
 
-static error_t parse_number(const char *arg, double least, double most, double *number)
-{
-	char *end;
-
-	*number = strtod(arg, &end);
-	if (end == arg || *end || !(*number >= least && *number <= most))
-		return hp_usage("'%s' is no number from %g to %g", arg, least, most);
-	return 0;
-}
-
 static error_t parse_whole(const char *arg, unsigned int most, unsigned int *number)
 {
-	double value;
-	error_t err = parse_number(arg, 1, most, &value);
+	char *end;
+	unsigned long value = strtoul(arg, &end, 10);
 
-	if (err)
-		return err;
-	if (arg[strspn(arg, "0123456789")])
-		return hp_usage("'%s' is no whole number", arg);
+	if (*arg < '0' || *arg > '9' || *end || value < 1 || value > most)
+		return hp_usage("'%s' is no number from 1 to %u", arg, most);
 	*number = value;
 	return 0;
 }
@@ -66,7 +54,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case 'c':
 		return parse_whole(arg, 1000000, &options.connections);
 	case 'w':
-		err = parse_number(arg, 0.01, 86400, &seconds);
+		err = hp_parse_seconds(arg, &seconds);
 		if (!err)
 			options.interval_ms = seconds * 1000;
 		return err;

@@ -18,12 +18,9 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 
-#include "hookpoint.h"
+#include "one-map.h"
 
 #define KERNEL_ENOTSUPP 524
-#define KEY(number)	(&(__u32){ number }), sizeof(__u32)
-#define VALUE(number)	(&(__u64){ number }), sizeof(__u64)
-#define NO_KEY		NULL, 0
 
 /* A kernel before 5.14, as far as the library sees it: it calls this and not libbpf's. */
 static bool is_old;
@@ -33,25 +30,6 @@ int bpf_map_lookup_and_delete_elem(int fd, const void *key, void *value)
 	int (*real)(int, const void *, void *) = dlsym(RTLD_NEXT, "bpf_map_lookup_and_delete_elem");
 
 	return is_old && key ? -KERNEL_ENOTSUPP : real(fd, key, value);
-}
-
-static struct hp_map make(const char *type, __u32 key_bytes, __u32 entries, __u32 flags)
-{
-	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = flags);
-	struct hp_map map;
-	int err = hp_map_create(type, "test", key_bytes, sizeof(__u64), entries, &options, &map);
-
-	if (err)
-		fail_msg("%s: %s", type, strerror(-err));
-	return map;
-}
-
-static __u64 get(const struct hp_map *map, __u32 key)
-{
-	__u64 value = 0;
-
-	assert_int_equal(hp_map_get(map, &key, sizeof(key), &value, sizeof(value)), 0);
-	return value;
 }
 
 /* What a map of each type takes to be made. */

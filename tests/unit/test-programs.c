@@ -198,30 +198,6 @@ static void every_type_of_the_kernel_loads_by_its_name(void **state)
 
 /* ---- options --------------------------------------------------------------------------------- */
 
-/* The kernel keeps this helper for what may sleep. */
-static void sleepable_is_an_option(void **state)
-{
-	const struct bpf_insn reads[] = {
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_10),
-		BPF_ALU64_IMM(BPF_ADD, BPF_REG_1, -8),
-		BPF_MOV64_IMM(BPF_REG_2, 8),
-		BPF_MOV64_IMM(BPF_REG_3, 0),
-		BPF_EMIT_CALL(BPF_FUNC_copy_from_user),
-		BPF_MOV64_IMM(BPF_REG_0, 0),
-		BPF_EXIT_INSN(),
-	};
-	struct hp_prog_options options = { .name = "sleeps", .licence = "GPL" };
-	int fd = -1;
-
-	(void)state;
-	assert_int_equal(LOAD("kprobe", reads, &options, &fd, NULL), -EINVAL);
-	options.sleepable = true;
-	assert_int_equal(LOAD("xdp", pass_all, &options, &fd, NULL), -EINVAL); /* it must not */
-	assert_int_equal(fd, -1);
-	assert_int_equal(LOAD("kprobe", reads, &options, &fd, NULL), 0);
-	close(fd);
-}
-
 static void the_licence_opens_helpers_and_none_is_assumed(void **state)
 {
 	const struct bpf_insn prints[] = {
@@ -427,7 +403,6 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_are_types_or_sections),
 		cmocka_unit_test(every_type_of_the_kernel_loads_by_its_name),
-		cmocka_unit_test(sleepable_is_an_option),
 		cmocka_unit_test(the_licence_opens_helpers_and_none_is_assumed),
 		cmocka_unit_test(the_name_and_the_attach_type_reach_the_kernel),
 		cmocka_unit_test(a_refusal_comes_with_the_log),

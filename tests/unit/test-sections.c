@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Programs that are loaded by the name of a section: what it says besides the type. Needs root. */
+/*
+ * Programs that are loaded by the name of a section: what it says besides the type; and the same
+ * said by options. Needs root.
+ */
 #include <dlfcn.h>
 #include <errno.h>
 #include <setjmp.h>
@@ -26,6 +29,8 @@ int bpf_prog_load(enum bpf_prog_type type, const char *name, const char *licence
 	return real(type, name, licence, insns, n, options);
 }
 
+static const struct bpf_insn pass[] = { BPF_MOV64_IMM(BPF_REG_0, 0), BPF_EXIT_INSN() };
+
 static void flags_come_with_the_section(void **state)
 {
 	static const struct {
@@ -48,7 +53,6 @@ static void flags_come_with_the_section(void **state)
 		{ "syscall", BPF_F_SLEEPABLE },
 		{ "tracepoint/a/b.s", 0 },
 	};
-	const struct bpf_insn pass[] = { BPF_MOV64_IMM(BPF_REG_0, 0), BPF_EXIT_INSN() };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(sections); i++) {
@@ -66,7 +70,6 @@ static void flags_come_with_the_section(void **state)
 
 static void own_flags_are_added(void **state)
 {
-	const struct bpf_insn pass[] = { BPF_MOV64_IMM(BPF_REG_0, 0), BPF_EXIT_INSN() };
 	struct hp_prog_options options = { .flags = BPF_F_TEST_RND_HI32 };
 	int fd = -1;
 
@@ -77,23 +80,44 @@ static void own_flags_are_added(void **state)
 }
 
 /* The kernel keeps this helper for what may sleep. */
+static const struct bpf_insn reads[] = {
+	BPF_MOV64_REG(BPF_REG_1, BPF_REG_10),
+	BPF_ALU64_IMM(BPF_ADD, BPF_REG_1, -8),
+	BPF_MOV64_IMM(BPF_REG_2, 8),
+	BPF_MOV64_IMM(BPF_REG_3, 0),
+	BPF_EMIT_CALL(BPF_FUNC_copy_from_user),
+	BPF_MOV64_IMM(BPF_REG_0, 0),
+	BPF_EXIT_INSN(),
+};
+
+static int load(const char *type, bool sleepable, int *fd)
+{
+	const struct hp_prog_options options = { .licence = "GPL", .sleepable = sleepable };
+
+	return hp_prog_load(type, reads, COUNT(reads), &options, fd, NULL);
+}
+
 static void a_sleepable_section_may_sleep(void **state)
 {
-	const struct bpf_insn reads[] = {
-		BPF_MOV64_REG(BPF_REG_1, BPF_REG_10),
-		BPF_ALU64_IMM(BPF_ADD, BPF_REG_1, -8),
-		BPF_MOV64_IMM(BPF_REG_2, 8),
-		BPF_MOV64_IMM(BPF_REG_3, 0),
-		BPF_EMIT_CALL(BPF_FUNC_copy_from_user),
-		BPF_MOV64_IMM(BPF_REG_0, 0),
-		BPF_EXIT_INSN(),
-	};
-	struct hp_prog_options options = { .licence = "GPL" };
 	int fd = -1;
 
 	(void)state;
-	assert_int_equal(hp_prog_load("uprobe", reads, COUNT(reads), &options, &fd, NULL), -EINVAL);
-	assert_int_equal(hp_prog_load("uprobe.s", reads, COUNT(reads), &options, &fd, NULL), 0);
+	assert_int_equal(load("uprobe", false, &fd), -EINVAL);
+	assert_int_equal(load("uprobe.s", false, &fd), 0);
+	close(fd);
+}
+
+static void sleepable_is_an_option(void **state)
+{
+	const struct hp_prog_options sleepable = { .sleepable = true };
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(load("kprobe", false, &fd), -EINVAL);
+	assert_int_equal(hp_prog_load("xdp", pass, COUNT(pass), &sleepable, &fd, NULL),
+			 -EINVAL); /* it must not */
+	assert_int_equal(fd, -1);
+	assert_int_equal(load("kprobe", true, &fd), 0);
 	close(fd);
 }
 
@@ -103,6 +127,7 @@ int main(void)
 		cmocka_unit_test(flags_come_with_the_section),
 		cmocka_unit_test(own_flags_are_added),
 		cmocka_unit_test(a_sleepable_section_may_sleep),
+		cmocka_unit_test(sleepable_is_an_option),
 	};
 
 	hp_log_libbpf();
