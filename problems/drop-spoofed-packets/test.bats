@@ -33,8 +33,8 @@ teardown() {
 }
 
 # The client pings the server, from its own address or from ADDRESS.
-pings() { client ping -q -c 1 -W 1 ${1:+-I "$1"} 10.0.0.1 >/dev/null; }
-pings6() { client ping -q -c 1 -W 1 fd00::1 >/dev/null; }
+pings() { client ping -q -c 1 -W 5 ${1:+-I "$1"} 10.0.0.1 >/dev/null; }
+pings6() { client ping -q -c 1 -W 5 fd00::1 >/dev/null; }
 is_dropped() {
 	run client ping -q -c 1 -W 0.3 -I "$1" 10.0.0.1 # answers take less than 1 ms
 	assert_failure 1
