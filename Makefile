@@ -54,6 +54,12 @@ lint: ## check the style and the usual mistakes of all sources
 	@scripts/setup build test lint
 	@scripts/lint
 
+docs: ## build the site of the documentation, and check its links
+	@scripts/setup docs
+	@$(AS_OWNER) rm -rf docs/_build
+	@$(AS_OWNER) sphinx-build -q -W --keep-going -c docs -d docs/_build/doctrees . docs/_build/html
+	@echo "the site is docs/_build/html/index.html"
+
 doctor: ## what this machine has and lacks for each problem
 	@scripts/doctor
 
@@ -77,5 +83,6 @@ benches: build
 clean: ## remove everything that was built
 	@for dir in common scripts/lib tests $(PROBLEMS:%=problems/%); do \
 		$(MAKE) --no-print-directory -C $$dir clean; done
+	@rm -rf docs/_build
 
-.PHONY: all help demo test vm test-vm bench lint doctor build common tests benches clean
+.PHONY: all help demo test vm test-vm bench lint docs doctor build common tests benches clean
