@@ -54,8 +54,9 @@ lint: ## check the style and the usual mistakes of all sources
 	@scripts/setup build test lint
 	@scripts/lint
 
-docs: ## build the site of the documentation, and check its links
+docs: ## build the site of the documentation; check its links and the code it quotes
 	@scripts/setup docs
+	@scripts/quote --check
 	@$(AS_OWNER) rm -rf docs/_build
 	@$(AS_OWNER) sphinx-build -q -W --keep-going -c docs -d docs/_build/doctrees . docs/_build/html
 	@echo "the site is docs/_build/html/index.html"

@@ -223,15 +223,12 @@ refused() {
 }
 
 @test "new-problem: the lesson that it makes quotes the program, and its commands work" {
-	local line
 	"$new_problem" $name
 	build $name
 	assert_success
 
-	# Each line of a C block is one of the program's, or of the loader's.
-	while read -r line; do
-		cat "$folder/$name".{c,bpf.c} | grep -qF -- "$line" || fail "not in the program: $line"
-	done < <(sed -n '/^\.\. code:: c$/,/^[^ ]/{ s/^   //p }' "$folder/README.rst")
+	run "$root/scripts/quote" --check "$folder/README.rst"
+	assert_success
 
 	run apart sandbox bash -ec "$(sed -n 's/^   server# //p' "$folder/README.rst")"
 	assert_success

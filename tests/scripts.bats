@@ -26,7 +26,7 @@ one_line() {
 
 @test "scripts: each has --help on standard output, exit 0" {
 	local script
-	for script in bench demo disasm doctor find-bpftool gpl-helpers hookpoint-status kernel-matrix lint new-problem reference sandbox setup test test-vm vm; do
+	for script in bench demo disasm doctor find-bpftool gpl-helpers hookpoint-status kernel-matrix lint new-problem quote reference sandbox setup test test-vm vm; do
 		run --separate-stderr outside "$root/scripts/$script" --help
 		assert_success
 		assert_line --index 0 --partial "usage: scripts/$script"
@@ -37,7 +37,7 @@ one_line() {
 @test "scripts: no script in scripts/ has been forgotten by the test before" {
 	run find "$root/scripts" -maxdepth 1 -type f -executable -printf '%f\n'
 	assert_equal "$(sort <<<"$output" | paste -sd ' ')" \
-		"bench demo disasm doctor find-bpftool gpl-helpers hookpoint-status kernel-matrix lint new-problem reference sandbox setup test test-vm vm"
+		"bench demo disasm doctor find-bpftool gpl-helpers hookpoint-status kernel-matrix lint new-problem quote reference sandbox setup test test-vm vm"
 }
 
 @test "demo: tells the story of block-tcp-8080 to its end, and leaves nothing" {
