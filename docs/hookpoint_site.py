@@ -72,6 +72,11 @@ def source_pages(app):
         yield f"{SOURCES}/{path}", {"title": title, "body": f"<h1>{title}</h1><p>{path}</p>{code}"}, "page.html"
 
 
+def drop_furo_js(_app, _page, _template, context, _doctree):
+    """docs/_static/site.js tells why."""
+    context["script_files"] = [script for script in context["script_files"] if not script.endswith("/furo.js")]
+
+
 class Console(RegexLexer):
     """What is typed at the prompts of the lessons, and what comes back."""
 
@@ -90,4 +95,5 @@ def setup(app):
     app.connect("doctree-read", drop_contents)
     app.connect("env-before-read-docs", lambda _app, env, _names: setattr(env, "hookpoint_sources", set()))
     app.connect("html-collect-pages", source_pages)
+    app.connect("html-page-context", drop_furo_js)
     return {"parallel_read_safe": True, "parallel_write_safe": False}
