@@ -11,7 +11,7 @@ import re
 from docutils import nodes
 from docutils.utils import relative_path
 from pygments.lexer import RegexLexer, bygroups
-from pygments.token import Generic, Text
+from pygments.token import Generic
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 
@@ -83,7 +83,7 @@ class Console(RegexLexer):
     name = "console"
     tokens = {
         "root": [
-            (r"^([a-z]*[$#>] )(.*\n)", bygroups(Generic.Prompt, Text)),
+            (r"^([a-z]*\$ |[a-z]+# |> )(.*\n)", bygroups(Generic.Prompt, Generic.Strong)),
             (r".*\n", Generic.Output),
         ]
     }
