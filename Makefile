@@ -44,6 +44,12 @@ test-vm: ## run every test, or those of NAME=..., in virtual machines, on 6.1 an
 	@$(AS_OWNER) $(MAKE) --no-print-directory -s build tests
 	@scripts/test-vm $(NAME)
 
+test-docs: ## type what the pages say, and compare with what they show (root)
+	@scripts/setup build demo test vm
+	@echo "building"
+	@$(AS_OWNER) $(MAKE) --no-print-directory -s build tests
+	@scripts/test-docs
+
 bench: ## measure every problem, or NAME=..., beside its peers (root)
 	@scripts/setup build bench
 	@echo "building"
@@ -86,4 +92,4 @@ clean: ## remove everything that was built
 		$(MAKE) --no-print-directory -C $$dir clean; done
 	@rm -rf docs/_build
 
-.PHONY: all help demo test vm test-vm bench lint docs doctor build common tests benches clean
+.PHONY: all help demo test vm test-vm test-docs bench lint docs doctor build common tests benches clean

@@ -25,19 +25,15 @@ one_line() {
 }
 
 @test "scripts: each has --help on standard output, exit 0" {
-	local script
-	for script in bench demo disasm doctor find-bpftool gpl-helpers hookpoint-status kernel-matrix lint new-problem quote reference sandbox setup test test-vm vm; do
+	local script scripts
+	mapfile -t scripts < <(find "$root/scripts" -maxdepth 1 -type f -executable -printf '%f\n')
+	((${#scripts[@]} >= 16))
+	for script in "${scripts[@]}"; do
 		run --separate-stderr outside "$root/scripts/$script" --help
 		assert_success
 		assert_line --index 0 --partial "usage: scripts/$script"
 		assert_equal "$stderr" ""
 	done
-}
-
-@test "scripts: no script in scripts/ has been forgotten by the test before" {
-	run find "$root/scripts" -maxdepth 1 -type f -executable -printf '%f\n'
-	assert_equal "$(sort <<<"$output" | paste -sd ' ')" \
-		"bench demo disasm doctor find-bpftool gpl-helpers hookpoint-status kernel-matrix lint new-problem quote reference sandbox setup test test-vm vm"
 }
 
 @test "demo: tells the story of block-tcp-8080 to its end, and leaves nothing" {

@@ -64,9 +64,10 @@ delete_network() {
 server() { nsenter --net=/run/netns/server -- "$@"; }
 client() { nsenter --net=/run/netns/client -- "$@"; }
 
-# wait_for COMMAND...: until it succeeds, at most 5 seconds, or HOOKPOINT_PATIENCE.
+# wait_for COMMAND...: until it succeeds, at most 5 seconds (60 where scripts/vm emulates), or HOOKPOINT_PATIENCE.
 wait_for() {
-	local limit=${HOOKPOINT_PATIENCE:-5} end
+	local limit=${HOOKPOINT_PATIENCE:-${HOOKPOINT_EMULATED:+60}} end
+	: "${limit:=5}"
 	end=$((SECONDS + limit))
 	until "$@" >/dev/null 2>&1; do
 		if ((SECONDS > end)); then
