@@ -28,7 +28,7 @@ teardown() {
 start() {
 	"${tool[@]}" veth0 >"$said" 2>&1 3>&- &
 	pid=$!
-	wait_for grep attached "$said"
+	wait_for grep 'veth0: attached' "$said"
 }
 
 # connects ADDRESS PORT: does the client get a TCP connection? 124: not even a refusal.
