@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Everything that the tools of this project have pinned, for scripts/hookpoint-status. `-j`: as
- * JSON. Exit status: enum hp_exit.
+ * Everything that the tools of this project have pinned: scripts/hookpoint-status, which `make
+ * install` installs under this name. Exit status: enum hp_exit.
  */
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -98,15 +99,35 @@ static int judge(int err, size_t found)
 	return found ? HP_EXIT_DONE : HP_EXIT_NOTHING;
 }
 
-int main(int argc, char **argv)
+static int help(const char *name)
+{
+	printf("usage: %s [-j]\n"
+	       "\n"
+	       "Lists what all the tools of this project have attached: the place, how, what the "
+	       "pins are\n"
+	       "(programs, maps, links with the numbers that bpftool knows them by), and what a "
+	       "crash has left,\n"
+	       "with the command that removes it. A replacement that was interrupted is finished. "
+	       "Needs root.\n"
+	       "What load-by-hand pins, in a directory that its user names, is not in the list.\n"
+	       "\n"
+	       "  -j, --json  as JSON, with \"schema\": 1\n"
+	       "  -h, --help  this help\n"
+	       "\n"
+	       "Exit status: 0 if something is listed, 4 if nothing is pinned, 1 for bad usage, "
+	       "2 if the kernel\n"
+	       "or the system refused.\n",
+	       name);
+	return HP_EXIT_DONE;
+}
+
+/* Prints what was found. Returns an exit status. */
+static int show(bool json)
 {
 	json_t *attachments = json_array(), *attachment, *document;
-	bool json = argc > 1 && !strcmp(argv[1], "-j");
 	size_t i, found;
 	int err;
 
-	program_invocation_short_name = "hookpoint-status";
-	hp_log_libbpf();
 	document = json_pack("{s:i, s:o}", "schema", 1, "attachments", attachments);
 	err = document ? hp_recover(NULL, add_attachment, attachments) : -ENOMEM;
 	found = json_array_size(attachments);
@@ -121,4 +142,31 @@ int main(int argc, char **argv)
 	if (hp_flush_output())
 		return HP_EXIT_REFUSED;
 	return judge(err, found);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
+						 { "help", no_argument, NULL, 'h' },
+						 {} };
+	bool json = false;
+	int option;
+
+	program_invocation_short_name = "hookpoint-status";
+	hp_log_libbpf();
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "jh", options, NULL)) >= 0) {
+		if (option == 'h')
+			return help(argv[0]);
+		if (option == '?') {
+			hp_error("unknown option %s; see %s --help", argv[optind - 1], argv[0]);
+			return HP_EXIT_USAGE;
+		}
+		json = true;
+	}
+	if (optind < argc) {
+		hp_error("too many arguments: '%s'", argv[optind]);
+		return HP_EXIT_USAGE;
+	}
+	return show(json);
 }
