@@ -67,6 +67,14 @@ docs: ## build the site of the documentation; check its links and the code it qu
 	@$(AS_OWNER) sphinx-build -q -W --keep-going -c docs -d docs/_build/doctrees . docs/_build/html
 	@echo "the site is docs/_build/html/index.html"
 
+install: ## install tools and library below PREFIX=/usr/local; DESTDIR=... for packages
+	@scripts/setup build install
+	@$(AS_OWNER) $(MAKE) --no-print-directory -s build
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install
+
+uninstall: ## remove what install installs
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install --uninstall
+
 doctor: ## what this machine has and lacks for each problem
 	@scripts/doctor
 
@@ -92,4 +100,4 @@ clean: ## remove everything that was built
 		$(MAKE) --no-print-directory -C $$dir clean; done
 	@rm -rf docs/_build
 
-.PHONY: all help demo test vm test-vm test-docs bench lint docs doctor build common tests benches clean
+.PHONY: all help demo test vm test-vm test-docs bench lint docs install uninstall doctor build common tests benches clean
