@@ -181,16 +181,3 @@ assert eval(sys.argv[1]), json.dumps(a, indent=2)' "$1"
 	run "$hookpoint_status"
 	assert_failure 4
 }
-
-# plain: numbers, which differ, and what bash says of jobs, taken out of the text on standard input.
-plain() { grep -v 'Killed' | sed -E 's/^[0-9]+ bpf/N bpf/; s/prog_fd=.*//; s/fe80::[0-9a-f:]+/fe80::/g; s/[0-9]{3,}/N/g; s/process [0-9]+/process N/g; s/ +/ /g'; }
-
-@test "recover: what the lesson shows is what its commands print" {
-	local lesson=$root/docs/recover.rst
-	# "console" blocks, and nothing else, are transcripts.
-	awk '/code-block:: console/ { on = 1; next } /^[^ ]/ { on = 0 } on && NF' "$lesson" | sed 's/^    //' >transcript
-	sed -n 's/^server# //p' transcript >typed
-	[[ $(wc -l <typed) -gt 15 ]]
-	(cd "$root" && env -u HOOKPOINT_SANDBOX scripts/sandbox bash "$BATS_TEST_TMPDIR/typed") >printed 2>&1
-	diff <(grep -v '^server# ' transcript | plain) <(plain <printed)
-}
