@@ -15,11 +15,14 @@ make_it() { env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make --no-print-directory -C
 # tools: of all problems, and the one that is none.
 tools() { (cd "$root/problems" && printf '%s\n' * hookpoint-status); }
 
+# The checkout can only be read meanwhile, so nothing is left in it.
 setup_file() {
 	tree=$BATS_FILE_TMPDIR/tree
-	touch "$BATS_FILE_TMPDIR/before"
-	make_it install PREFIX=$prefix DESTDIR="$tree"
-	export tree
+	export -f make_it
+	export root tree prefix
+	unshare --mount bash -ec '
+		mount --bind -o ro "$root" "$root"
+		make_it install PREFIX="$prefix" DESTDIR="$tree"'
 	export PKG_CONFIG_PATH=$tree$prefix/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$tree
 }
 
@@ -43,11 +46,6 @@ teardown() { [[ ! ${has_network:-} ]] || stop_network; }
 	assert_output ""
 	run grep -r "$tree" "$tree"
 	assert_failure 1
-}
-
-@test "install: leaves nothing in the checkout" {
-	run find "$root" -newer "$BATS_FILE_TMPDIR/before" ! -path '*/.git*' ! -path "$root/tests/results*" ! -type d
-	assert_output ""
 }
 
 @test "install: again, it changes nothing" {
@@ -82,12 +80,17 @@ teardown() { [[ ! ${has_network:-} ]] || stop_network; }
 	assert_equal "$(find "$copy" -mindepth 1)" ""
 }
 
-@test "uninstall: without DESTDIR directories of others stay" {
-	local copy=$BATS_TEST_TMPDIR/copy
-	cp -a "$tree$prefix" "$copy"
-	make_it uninstall PREFIX="$copy"
-	assert_equal "$(find "$copy" ! -type d)" ""
-	[[ -d $copy/sbin && -d $copy/lib/pkgconfig && -d $copy/include && ! -e $copy/include/hookpoint ]]
+@test "install: without DESTDIR, where pkg-config is to look; and uninstall leaves the directories of others" {
+	local own=$BATS_TEST_TMPDIR/own
+	unset PKG_CONFIG_SYSROOT_DIR
+	PREFIX=$own "$root/scripts/install"
+	# shellcheck disable=SC2046 # words of a command, here and below
+	cc "$root/docs/examples/ports.c" $(PKG_CONFIG_PATH=$own/lib/pkgconfig pkg-config --cflags --libs --static hookpoint) \
+		-o "$BATS_TEST_TMPDIR/ports"
+	assert_equal "$("$BATS_TEST_TMPDIR/ports" 8080)" 8080
+	make_it uninstall PREFIX="$own"
+	assert_equal "$(find "$own" ! -type d)" ""
+	[[ -d $own/sbin && -d $own/lib/pkgconfig && -d $own/include && ! -e $own/include/hookpoint ]]
 }
 
 @test "install: what goes wrong is said in one line" {
@@ -147,7 +150,7 @@ teardown() { [[ ! ${has_network:-} ]] || stop_network; }
 
 @test "install: a program is built with pkg-config, and runs" {
 	local program=$BATS_TEST_TMPDIR/ports
-	# shellcheck disable=SC2046 # words of a command, here and below
+	# shellcheck disable=SC2046
 	cc "$root/docs/examples/ports.c" $(pkg-config --cflags --libs --static hookpoint) -o "$program"
 	run "$program" 9000-9100 8080 8081
 	assert_success
