@@ -250,7 +250,8 @@ static int help(const struct hp_tool *tool)
 	printf("\nExit status: 0 done, or already so; 1 usage; 2 the kernel or the system "
 	       "refused;\n"
 	       "3 somebody else's program holds the place; 4 nothing of ours is loaded there;\n"
-	       "5 this kernel lacks a feature.\nPins: " HP_PIN_ROOT "/%s/\n",
+	       "5 this kernel lacks a feature.\nPins: " HP_PIN_ROOT "/%s/\n"
+	       "What an error means: scripts/explain, docs/troubleshooting.rst\n",
 	       tool->name);
 	return HP_EXIT_DONE;
 }
