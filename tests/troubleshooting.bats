@@ -71,5 +71,5 @@ load helpers
 
 @test "troubleshooting: the help of a tool leads there" {
 	run "$root/problems/block-tcp-8080/block-tcp-8080" help
-	assert_line 'What an error means: scripts/explain, docs/troubleshooting.rst'
+	assert_line "Hookpoint's scripts/explain and docs/troubleshooting.rst say what an error means."
 }
