@@ -15,7 +15,8 @@ GO_ON = "> "
 PATIENCE_S = int(os.environ.get("HOOKPOINT_PATIENCE", 300))  # for one command
 # What each shell prints where a command's output begins, and where it ends.
 BEGIN, END = "\x01", "\x02"
-SHELL = {"PS0": BEGIN, "PROMPT_COMMAND": "printf '\\002%s\\002' $?", "PS1": "$ ", "TERM": "dumb", "HISTFILE": ""}
+SHELL = {"PS0": BEGIN, "PROMPT_COMMAND": "printf '\\002%s\\002' $?", "PS1": "$ ", "TERM": "dumb", "HISTFILE": "",
+         "LC_ALL": "C.UTF-8"}
 
 JOB_NOTICE = re.compile(r"\[\d+\][+-]? +(\d+$|(Done|Running|Killed|Terminated|Interrupt|Exit|Stopped)\b.*)")
 
