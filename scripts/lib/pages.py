@@ -173,7 +173,8 @@ class Session:
     def wait_prompt(self):
         """Until a shell asks for a command. What it said before is returned."""
         prompts = "|".join(re.escape(p) for p in PROMPTS)
-        which = self.child.expect([rf"{END}\d+{END}({prompts})$", rf"(?:^|\n)({prompts})$", pexpect.EOF, pexpect.TIMEOUT])
+        # Bash may tell of its jobs between the two.
+        which = self.child.expect([rf"{END}\d+{END}(?:\s*\[\d+\][^\n]*\n)*({prompts})$", rf"(?:^|\n)({prompts})$", pexpect.EOF, pexpect.TIMEOUT])
         if which > 1:
             raise Wrong("the terminal has ended" if which == 2 else f"nothing more for {PATIENCE_S} s, after: {self.tail()}")
         said, self.prompt = self.child.before, self.child.match.group(1)
