@@ -242,6 +242,7 @@ def run(path, directory):
     blocks = read_page(path)
     comparison, session = Comparison(), None
     commands = numbers = skipped = 0
+    began = time.monotonic()
     for block in blocks:
         comparison.declare(block.ids)
         if block.not_run:
@@ -266,7 +267,8 @@ def run(path, directory):
                 raise Wrong(f"line {where or number}: after: {typed[0]}\n    the page: {line}\n    it came:  {came}\n    in all:{everything}")
             commands += 1
             numbers += prove(comparison, block, expected, got)
-    print(f"  ok      {path}: {len(blocks) - skipped} blocks, {commands} commands, {numbers} numbers", flush=True)
+    print(f"  ok      {path}: {len(blocks) - skipped} blocks, {commands} commands, {numbers} numbers, "
+          f"{time.monotonic() - began:.0f} s", flush=True)
     return len(blocks), skipped
 
 
