@@ -251,7 +251,8 @@ static int help(const struct hp_tool *tool)
 	       "refused;\n"
 	       "3 somebody else's program holds the place; 4 nothing of ours is loaded there;\n"
 	       "5 this kernel lacks a feature.\nPins: " HP_PIN_ROOT "/%s/\n"
-	       "Hookpoint's scripts/explain and docs/troubleshooting.rst say what an error means.\n",
+	       "Hookpoint's scripts/explain and docs/troubleshooting.rst say what an error "
+	       "means.\n",
 	       tool->name);
 	return HP_EXIT_DONE;
 }
