@@ -123,6 +123,10 @@ changed() {
 	typed
 	assert_failure 1
 	assert_output --partial 'does not begin with a prompt'
+	printf 'Type::\n\n    $ true\n' | page
+	typed
+	assert_failure 1
+	assert_output --partial 'line 3: a command that stands in no console block'
 	run env -u HOOKPOINT_SANDBOX "$root/scripts/test-docs" /nowhere.rst
 	assert_failure 1
 	assert_output 'test-docs: no page /nowhere.rst'

@@ -67,14 +67,15 @@ def read_page(path):
                 text += " " + lines[i].strip()
             notes[key] = text if key == "not run" else notes[key] + words_of(text)
         elif lines[i].strip() == ".. code-block:: console":
-            indent = len(lines[i]) - len(lines[i].lstrip()) + 1
+            indent = lines[i].index("..") * " " + "    "
             block = Block(i + 1, notes)
             notes = {"varies": [], "ids": [], "not run": None}
-            while i + 1 < len(lines) and (not lines[i + 1].strip() or len(lines[i + 1]) - len(lines[i + 1].lstrip()) >= indent):
+            while i + 1 < len(lines) and (not lines[i + 1].strip() or lines[i + 1].startswith(indent)):
                 i += 1
-                if not lines[i].strip().startswith(":") or block.commands:
-                    block.add(i + 1, re.sub(r"^ {%d,4}" % indent, "", lines[i]))
+                block.add(i + 1, lines[i][len(indent):])
             blocks.append(block)
+        elif lines[i].startswith(tuple("    " + prompt for prompt in PROMPTS)):
+            raise Wrong(f"line {i + 1}: a command that stands in no console block")
         elif lines[i].strip() and any(notes.values()):
             raise Wrong(f"line {i + 1}: a note stands above what is no console block")
         i += 1
@@ -174,13 +175,14 @@ class Session:
         """Until a shell asks for a command. What it said before is returned."""
         prompts = "|".join(re.escape(p) for p in PROMPTS)
         # Bash may tell of its jobs between the two.
-        which = self.child.expect([rf"{END}\d+{END}(?:\s*\[\d+\][^\n]*\n)*({prompts})$", rf"(?:^|\n)({prompts})$", pexpect.EOF, pexpect.TIMEOUT])
+        ends = [rf"{END}\d+{END}(?:\s*\[\d+\][^\n]*\n)*({prompts})$", rf"(?:^|\n)({prompts})$"]
+        which = self.child.expect(ends + [pexpect.EOF, pexpect.TIMEOUT])
         if which > 1:
-            raise Wrong("the terminal has ended" if which == 2 else f"nothing more for {PATIENCE_S} s, after: {self.tail()}")
+            why = "the terminal has ended" if which == 2 else f"no prompt for {PATIENCE_S} s"
+            raise Wrong(f"{why}, after: {self.tail()}")
         said, self.prompt = self.child.before, self.child.match.group(1)
         if which == 1:  # a shell that has not got our environment
-            marks = " ".join(f"{name}=$'{value}'" for name, value in (("PS0", "\\001"), ("PROMPT_COMMAND", "printf \"\\\\002%s\\\\002\" $?")))
-            self.child.sendline(f"export {marks}")
+            self.child.sendline(r"""export PS0=$'\001' PROMPT_COMMAND='printf "\002%s\002" $?'""")
             self.child.expect(rf"{END}\d+{END}({prompts})$")
         return said
 
@@ -238,6 +240,30 @@ def prove(comparison, block, expected, got):
     return numbers
 
 
+def type_command(session, comparison, block, command):
+    """Types one command of the block. Returns how many numbers its output has."""
+    number, prompt, typed, expected = command
+    if session.prompt != prompt:
+        raise Wrong(f"line {number}: the page says {prompt!r}, the session is at {session.prompt!r}")
+    if os.environ.get("HOOKPOINT_SHOW"):
+        print(f"    {prompt}{typed[0]}", flush=True)
+
+    def compare(lines, came):
+        return comparison.match(lines, block.varies, came)
+
+    try:
+        got = session.type([comparison.typed(line) for line in typed], expected, compare)
+    except Wrong as why:
+        raise Wrong(f"line {number}: {typed[0]}: {why}") from None
+    differs = compare(expected, got)
+    if differs:
+        where, line, came = differs
+        everything = "".join(f"\n      {line}" for line in got)
+        raise Wrong(f"line {where or number}: after: {typed[0]}\n    the page: {line}\n    it came:  {came}\n"
+                    f"    in all:{everything}")
+    return prove(comparison, block, expected, got)
+
+
 def run(path, directory):
     blocks = read_page(path)
     comparison, session = Comparison(), None
@@ -250,26 +276,12 @@ def run(path, directory):
             skipped += 1
             continue
         session = session or Session(directory)
-        for number, prompt, typed, expected in block.commands:
-            if session.prompt != prompt:
-                raise Wrong(f"line {number}: the page says {prompt!r}, the session is at {session.prompt!r}")
-            if os.environ.get("HOOKPOINT_SHOW"):
-                print(f"    {prompt}{typed[0]}", flush=True)
-            try:
-                got = session.type([comparison.typed(t) for t in typed], expected,
-                                   lambda lines, came: comparison.match(lines, block.varies, came))
-            except Wrong as why:
-                raise Wrong(f"line {number}: {typed[0]}: {why}") from None
-            differs = comparison.match(expected, block.varies, got)
-            if differs:
-                where, line, came = differs
-                everything = "".join(f"\n      {g}" for g in got)
-                raise Wrong(f"line {where or number}: after: {typed[0]}\n    the page: {line}\n    it came:  {came}\n    in all:{everything}")
+        for command in block.commands:
+            numbers += type_command(session, comparison, block, command)
             commands += 1
-            numbers += prove(comparison, block, expected, got)
-    print(f"  ok      {path}: {len(blocks) - skipped} blocks, {commands} commands, {numbers} numbers, "
-          f"{time.monotonic() - began:.0f} s", flush=True)
-    return len(blocks), skipped
+    if blocks:
+        print(f"  ok      {path}: {len(blocks) - skipped} blocks, {commands} commands, {numbers} numbers, "
+              f"{time.monotonic() - began:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
@@ -278,4 +290,4 @@ if __name__ == "__main__":
         run(page, checkout)
     except Wrong as why:
         print(f"  FAILED  {page}: {why}", flush=True)
-        sys.exit(1)
+        sys.exit(3)
