@@ -3,6 +3,7 @@
 
 PROBLEMS := $(patsubst problems/%/Makefile,%,$(wildcard problems/*/Makefile))
 NAME ?=
+DEST ?=
 KERNEL ?= 6.1
 # What NAME says here is not for the Makefiles of the problems, which have a NAME of their own.
 MAKEOVERRIDES := $(filter-out NAME=%,$(MAKEOVERRIDES))
@@ -55,6 +56,10 @@ bench: ## measure every problem, or NAME=..., beside its peers (root)
 	@echo "building"
 	@$(AS_OWNER) $(MAKE) --no-print-directory -s build benches
 	@scripts/bench $(NAME)
+
+export: ## take a problem away: NAME=... into the folder DEST=..., which then builds alone
+	@scripts/setup build
+	@scripts/export "$(NAME)" "$(DEST)"
 
 lint: ## check the style and the usual mistakes of all sources
 	@scripts/setup build test lint

@@ -80,7 +80,7 @@ is_gone() { ! bpftool "$1" show id "$2"; }
 	[[ "${ids[*]}" == *prog*map* ]]
 	finish
 	"./$name" late
-	[[ ! $(grep late "$said") ]]
+	[[ ! $(grep "$name late" "$said") ]]
 	[[ ! $(find /sys/fs/bpf -type f ! -name '*.debug') ]]
 	for id in "${ids[@]}"; do
 		# shellcheck disable=SC2086 # two words
