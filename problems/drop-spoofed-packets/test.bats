@@ -375,6 +375,7 @@ build_variant() {
 
 # --- another version of the same tool ---
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: --replace takes over from another version, without an unguarded moment" {
 	local how round
 	build_variant 's/ip.ihl < 5/ip.ihl < 4/' # an older version, say
