@@ -131,3 +131,18 @@ changed() {
 	assert_failure 1
 	assert_output 'test-docs: no page /nowhere.rst'
 }
+
+@test "test-docs: what a process in the background says behind the prompt disturbs nothing" {
+	page <<-'EOS'
+	.. code-block:: console
+
+	    $ { sleep 0.3; echo "I am late"; } &
+	    $ wait
+	    I am late
+	    $ PS1='$ as if somebody had said something'
+	    $ echo 1
+	    1
+	EOS
+	typed
+	assert_success
+}

@@ -174,8 +174,8 @@ class Session:
     def wait_prompt(self):
         """Until a shell asks for a command. What it said before is returned."""
         prompts = "|".join(re.escape(p) for p in PROMPTS)
-        # Bash may tell of its jobs between the two.
-        ends = [rf"{END}\d+{END}(?:\s*\[\d+\][^\n]*\n)*({prompts})$", rf"(?:^|\n)({prompts})$"]
+        # Bash may tell of its jobs between the two, and a process in the background say something behind them.
+        ends = [rf"{END}\d+{END}(?:\s*\[\d+\][^\n]*\n)*({prompts})", rf"(?:^|\n)({prompts})$"]
         which = self.child.expect(ends + [pexpect.EOF, pexpect.TIMEOUT])
         if which > 1:
             why = "the terminal has ended" if which == 2 else f"no prompt for {PATIENCE_S} s"
@@ -265,7 +265,7 @@ def type_command(session, comparison, block, command):
 
 
 def run(path, directory):
-    blocks = read_page(path)
+    blocks = read_page(os.path.join(directory, path))
     comparison, session = Comparison(), None
     commands = numbers = skipped = 0
     began = time.monotonic()
