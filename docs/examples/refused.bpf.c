@@ -35,7 +35,7 @@ int null_pointer(struct xdp_md *ctx)
 SEC("xdp")
 int wild_pointer(struct xdp_md *ctx)
 {
-	*(__u64 *)0xffff888000000000 = 0; /* x86: the first byte of the machine's memory */
+	*(__u64 *)0xffff888000000000 = 0; /* x86: all memory is mapped around here */
 	return XDP_PASS;
 }
 
