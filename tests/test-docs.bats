@@ -19,7 +19,7 @@ good_page() {
 	=======
 
 	.. varies: 20 "took 3 s"
-	.. ids: 1700
+	.. ids: 1700 6.1700-1-x
 
 	.. code-block:: console
 
@@ -37,6 +37,11 @@ good_page() {
 	    1
 	    ...
 	    100
+	    $ echo "6.$id-1-x is 6.$id-1-x"
+	    6.1700-1-x is 6.1700-1-x
+	    $ echo hello; env -i PS1='guest# ' bash --norc -i
+	    hello
+	    guest# exit
 
 	In the sandbox:
 
@@ -77,8 +82,8 @@ changed() {
 	typed
 	assert_success
 	assert_line --partial 'ok      '
-	assert_line --partial '2 blocks, 9 commands'
-	assert_line --partial 'page.rst:41: nobody has such a machine'
+	assert_line --partial '2 blocks, 12 commands'
+	assert_line --partial 'page.rst:46: nobody has such a machine'
 }
 
 @test "test-docs: a number that is changed is seen, and so are other words, lines and prompts" {
@@ -88,10 +93,10 @@ changed() {
 	changed '    100' '    101' 'line 22'
 	changed $'    number 2\n' $'    number 2\n    number 3\n' 'number 3'
 	changed $'    number 2\n' '' 'number 2'
-	changed 'port 8080' 'port 8081' 'line 31'
+	changed 'port 8080' 'port 8081' 'line 36'
 	changed 'took 3 s' 'took 3 min' 'line 10'
 	changed $'    server# exit\n' '' "the page says '\$ '"
-	changed 'veth0: detached' 'veth0: attached' 'line 34'
+	changed 'veth0: detached' 'veth0: attached' 'line 39'
 }
 
 @test "test-docs: a number that could be another one without a note, because lines are left out, is refused" {

@@ -133,14 +133,15 @@ class Comparison:
     def patterns(self, expected, varies):
         seen, result = set(), []
         for _, text in expected:
-            # The second time a group's name stands in an expression it refers to the first.
-            def once(match):
-                name = match.group(1)
-                if name in seen:
-                    return f"(?P={name})"
-                seen.add(name)
-                return match.group(0)
-            result.append(re.sub(r"\(\?P<(id\d+)>(?:\[[^]]*\]\+|\\S\+)\)", once, self.pattern(text, varies)))
+            pattern = self.pattern(text, varies)
+            for number, sample in enumerate(self.values):
+                # The second time a group's name stands in an expression it refers to the first.
+                group, again = f"(?P<id{number}>{shape(sample)})", f"(?P=id{number})"
+                first, *rest = pattern.split(group)
+                if rest:
+                    pattern = first + (again if number in seen else group) + again.join(rest)
+                    seen.add(number)
+            result.append(pattern)
         return result
 
     def match(self, expected, varies, got):
@@ -175,7 +176,7 @@ class Session:
         """Until a shell asks for a command. What it said before is returned."""
         prompts = "|".join(re.escape(p) for p in PROMPTS)
         # Bash may tell of its jobs between the two, and a process in the background say something behind them.
-        ends = [rf"{END}\d+{END}(?:\s*\[\d+\][^\n]*\n)*({prompts})", rf"(?:^|\n)({prompts})$"]
+        ends = [rf"{END}\d+{END}(?:\s*\[\d+\][^\n]*\n)*({prompts})", rf"(?:^|(?<=\n))({prompts})$"]
         which = self.child.expect(ends + [pexpect.EOF, pexpect.TIMEOUT])
         if which > 1:
             why = "the terminal has ended" if which == 2 else f"no prompt for {PATIENCE_S} s"
