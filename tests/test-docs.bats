@@ -132,9 +132,40 @@ changed() {
 	typed
 	assert_failure 1
 	assert_output --partial 'line 3: a command that stands in no console block'
-	run env -u HOOKPOINT_SANDBOX "$root/scripts/test-docs" /nowhere.rst
+	printf -- '- In a list::\n\n      server# true\n' | page
+	typed
 	assert_failure 1
-	assert_output 'test-docs: no page /nowhere.rst'
+	assert_output --partial 'line 3: a command that stands in no console block'
+	printf '.. code-block:: console\n\n   $ false\n' | page
+	typed
+	assert_failure 1
+	assert_output --partial 'line 1: the block has no command'
+	for missing in /nowhere.rst "$BATS_TEST_TMPDIR"; do
+		run env -u HOOKPOINT_SANDBOX "$root/scripts/test-docs" "$missing"
+		assert_failure 1
+		assert_output "test-docs: no page $missing"
+	done
+}
+
+@test "test-docs: an id may have any shape, come twice in one block, and the page be named from anywhere" {
+	page <<-'EOS'
+	.. ids: veth7
+
+	.. code-block:: console
+
+	    $ name=veth$RANDOM; echo $name; echo $name
+	    veth7
+	    veth7
+	EOS
+	cd "$BATS_TEST_TMPDIR"
+	run env -u HOOKPOINT_SANDBOX "$root/scripts/test-docs" page.rst
+	assert_success
+	sed -i 's/echo $name$/echo other1/' page.rst
+	typed
+	assert_failure
+	cd "$root/docs"
+	run env -u HOOKPOINT_SANDBOX "$root/scripts/test-docs" reference/errors.rst # has none
+	refute_output --partial 'pages.py ended'
 }
 
 @test "test-docs: what a process in the background says behind the prompt disturbs nothing" {

@@ -73,8 +73,10 @@ def read_page(path):
             while i + 1 < len(lines) and (not lines[i + 1].strip() or lines[i + 1].startswith(indent)):
                 i += 1
                 block.add(i + 1, lines[i][len(indent):])
+            if not block.commands:
+                raise Wrong(f"line {block.line}: the block has no command, or is not indented by 4 blanks")
             blocks.append(block)
-        elif lines[i].startswith(tuple("    " + prompt for prompt in PROMPTS)):
+        elif lines[i][:1] == " " and lines[i].lstrip().startswith(PROMPTS):
             raise Wrong(f"line {i + 1}: a command that stands in no console block")
         elif lines[i].strip() and any(notes.values()):
             raise Wrong(f"line {i + 1}: a note stands above what is no console block")
@@ -114,12 +116,17 @@ class Comparison:
                 text = re.sub(rf"(?<!\w){re.escape(sample)}(?!\w)", value, text)
         return text
 
+    @staticmethod
+    def group(number, sample):
+        """An expression for an id that is not known yet."""
+        return f"(?P<id{number}>{shape(sample)})"
+
     def parts(self, text, varies):
         """TEXT cut at what may vary: pairs of a piece and an expression for it, which is None for what must be so. An id
         that is not known yet is a group."""
         samples = {plain(v): shape(plain(v)) for v in varies}
         for number, (sample, value) in enumerate(self.values.items()):
-            samples[sample] = re.escape(value) if value else f"(?P<id{number}>{shape(sample)})"
+            samples[sample] = re.escape(value) if value else self.group(number, sample)
         longest_first = "|".join(re.escape(s) for s in sorted(samples, key=len, reverse=True))
         pieces = re.split(rf"(?<!\w)({longest_first})(?!\w)", plain(text)) if samples else [plain(text)]
         return [(piece, samples[piece] if place % 2 else None) for place, piece in enumerate(pieces)]
@@ -136,7 +143,7 @@ class Comparison:
             pattern = self.pattern(text, varies)
             for number, sample in enumerate(self.values):
                 # The second time a group's name stands in an expression it refers to the first.
-                group, again = f"(?P<id{number}>{shape(sample)})", f"(?P=id{number})"
+                group, again = self.group(number, sample), f"(?P=id{number})"
                 first, *rest = pattern.split(group)
                 if rest:
                     pattern = first + (again if number in seen else group) + again.join(rest)
