@@ -41,7 +41,10 @@ _hookpoint() {
 		words=$(sed -nE "/help \| version$/ { s/.*/help version/p; d }
 			s/^(usage:)? +${tool##*/} ([a-z]+)( .*|$)/\2/p" <<<"$text")
 	fi
-	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+	# Not by compgen -W, which would run what stands in the name of an interface.
+	while read -r text; do
+		if [[ $text && $text == "$word"* ]]; then COMPREPLY+=("$(printf %q "$text")"); fi
+	done <<<"${words// /$'\n'}"
 }
 
 # Where there is nothing to choose from: files.

@@ -68,6 +68,15 @@ teardown() { [[ ! ${has_network:-} ]] || stop_network; }
 	assert_output ""
 }
 
+@test "install: PREFIX, DESTDIR and TMPDIR may have blanks, quotes and a slash at the end" {
+	local odd="$BATS_TEST_TMPDIR/it's odd"
+	mkdir "$odd"
+	TMPDIR=$odd make_it install PREFIX="/o'x y/" DESTDIR="$odd/to/"
+	diff <(cd "$tree$prefix" && find . | sort) <(cd "$odd/to/o'x y" && find . | sort)
+	TMPDIR=$odd make_it uninstall PREFIX="/o'x y/" DESTDIR="$odd/to/"
+	assert_equal "$(find "$odd" -mindepth 1)" "$odd/to"
+}
+
 @test "uninstall: removes what install has installed, and leaves other files" {
 	local copy=$BATS_TEST_TMPDIR/copy
 	cp -a "$tree" "$copy"
@@ -254,6 +263,17 @@ completed() {
 	assert_output --regexp '(^| )lo .*all$'
 	assert_equal "$(completed count-ttl run -n -i l)" "lo"
 	assert_equal "$(completed snoop-exec run -u roo)" "root"
+}
+
+@test "completion: what stands in the name of an interface is not run, not even when it is entered" {
+	export -f completed
+	export tree prefix
+	# shellcheck disable=SC2016 # for the inner shell
+	run unshare --net --mount bash -ec '
+		mount -t sysfs sysfs /sys
+		ip link add "x\$(id>&2)" type veth peer name "*"
+		completed block-tcp-8080 load -i ""'
+	assert_output '\* lo x\$\(id\>\&2\) all'
 }
 
 @test "completion: where there is nothing to choose, or a command of others, bash is left to its files" {
