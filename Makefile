@@ -75,10 +75,10 @@ docs: ## build the site of the documentation; check its links and the code it qu
 install: ## install tools and library below PREFIX=/usr/local; DESTDIR=... for packages
 	@scripts/setup build install
 	@$(AS_OWNER) $(MAKE) --no-print-directory -s build
-	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install
+	@scripts/install # which has PREFIX and DESTDIR from the environment, where make puts them
 
 uninstall: ## remove what install installs
-	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install --uninstall
+	@scripts/install --uninstall
 
 doctor: ## what this machine has and lacks for each problem
 	@scripts/doctor
@@ -105,4 +105,4 @@ clean: ## remove everything that was built
 		$(MAKE) --no-print-directory -C $$dir clean; done
 	@rm -rf docs/_build
 
-.PHONY: all help demo test vm test-vm test-docs bench lint docs install uninstall doctor build common tests benches clean
+.PHONY: all help demo test vm test-vm test-docs bench lint docs export install uninstall doctor build common tests benches clean
