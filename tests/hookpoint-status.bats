@@ -131,9 +131,14 @@ assert eval(sys.argv[1]), json.dumps(a, indent=2)' "$1"
 	run "$hookpoint_status" --all
 	assert_failure 1
 	assert_output "hookpoint-status: unknown option --all; see scripts/hookpoint-status --help"
+	run "$hookpoint_status" -xj
+	assert_failure 1
+	assert_output "hookpoint-status: unknown option -xj; see scripts/hookpoint-status --help"
 	run "$hookpoint_status" -j everything
 	assert_failure 1
 	assert_output "hookpoint-status: too many arguments: 'everything'"
+	run sh -c '"$0" --help >/dev/full' "$hookpoint_status"
+	assert_failure 2
 }
 
 @test "hookpoint-status: one that can't be read, or has a strange name, hides none of the others" {

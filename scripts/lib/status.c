@@ -4,7 +4,6 @@
  * install` installs under this name. Exit status: enum hp_exit.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -118,7 +117,7 @@ static int help(const char *name)
 	       "2 if the kernel\n"
 	       "or the system refused.\n",
 	       name);
-	return HP_EXIT_DONE;
+	return hp_flush_output() ? HP_EXIT_REFUSED : HP_EXIT_DONE;
 }
 
 /* Prints what was found. Returns an exit status. */
@@ -146,26 +145,21 @@ static int show(bool json)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
-						 { "help", no_argument, NULL, 'h' },
-						 {} };
 	bool json = false;
-	int option;
 
 	program_invocation_short_name = "hookpoint-status";
 	hp_log_libbpf();
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "jh", options, NULL)) >= 0) {
-		if (option == 'h')
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "-h") || !strcmp(argv[i], "--help"))
 			return help(argv[0]);
-		if (option == '?') {
-			hp_error("unknown option %s; see %s --help", argv[optind - 1], argv[0]);
-			return HP_EXIT_USAGE;
+		if (!strcmp(argv[i], "-j") || !strcmp(argv[i], "--json")) {
+			json = true;
+			continue;
 		}
-		json = true;
-	}
-	if (optind < argc) {
-		hp_error("too many arguments: '%s'", argv[optind]);
+		if (*argv[i] == '-')
+			hp_error("unknown option %s; see %s --help", argv[i], argv[0]);
+		else
+			hp_error("too many arguments: '%s'", argv[i]);
 		return HP_EXIT_USAGE;
 	}
 	return show(json);
