@@ -175,4 +175,8 @@ quote() { run "$root/scripts/quote" "$@" page.rst; }
 	quote --check
 	assert_success
 	assert_output "page.rst:2: not from a source: what not to do"
+	rm page.rst
+	quote --check
+	assert_failure 1
+	assert_output "page.rst: No such file or directory"
 }

@@ -69,6 +69,13 @@ load helpers
 	assert_failure 1
 }
 
+@test "troubleshooting: scripts/explain reads a log that is no UTF-8, too" {
+	# shellcheck disable=SC2016 # the inner shell is to expand it
+	run env PYTHONIOENCODING=utf-8:strict sh -c 'printf "\377\ninvalid access to packet, off=1\n" | "$0"' "$root/scripts/explain"
+	assert_success
+	assert_line '  `invalid access to packet` (docs/troubleshooting.rst)'
+}
+
 @test "troubleshooting: the help of a tool leads there" {
 	run "$root/problems/block-tcp-8080/block-tcp-8080" help
 	assert_line "Hookpoint's scripts/explain and docs/troubleshooting.rst say what an error means."
