@@ -298,4 +298,3 @@ if __name__ == "__main__":
         run(page, checkout)
     except Wrong as why:
         print(f"  FAILED  {page}: {why}", flush=True)
-        sys.exit(3)
