@@ -158,13 +158,14 @@ quote() { run "$root/scripts/quote" "$@" page.rst; }
 	quoted_page
 	sed 's/int one(void)/int uno(void)/' main.c >gone.c
 	cat main.c main.c >twice.c
-	sed '/^}/d' main.c >endless.c
+	sed '$d' main.c >endless.c # there is one, of the first function
 	cp page.rst good.rst
 	for source in gone twice endless nothing; do
 		sed "s/main.c/$source.c/" good.rst >page.rst
 		quote --check
 		assert_failure 1
 		assert_output --partial "page.rst:2: $source.c: "
+		[[ $source != endless ]] || assert_output --partial "its last line is not there: }"
 	done
 	assert_output "page.rst:2: nothing.c: No such file or directory"
 	sed 's/^.. from.*/.. Some comment./' good.rst >page.rst

@@ -20,6 +20,7 @@ said() {
 	said GPL bpf_trace_printk bpf_perf_event_output bpf_probe_read_kernel bpf_get_current_task bpf_fib_lookup
 	# bpf_ktime_get_ns was for the GPL only until Linux 5.8.
 	said any bpf_map_lookup_elem bpf_redirect bpf_ktime_get_ns bpf_ringbuf_output bpf_xdp_adjust_head bpf_tail_call
+	said any bpf_bind # only for programs that are loaded for one place, cgroup/connect4 say
 	grep -Eq '^bpf_get_stackid +mixed: GPL in .*kprobe' "$BATS_FILE_TMPDIR/answers"
 	said GPL 'every kfunc' 'program type struct_ops'
 }

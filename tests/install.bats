@@ -81,6 +81,7 @@ teardown() { [[ ! ${has_network:-} ]] || stop_network; }
 	local copy=$BATS_TEST_TMPDIR/copy
 	cp -a "$tree" "$copy"
 	touch "$copy$prefix/lib/bpf/foreign"
+	ln -sf /nowhere "$copy$prefix/sbin/count-ttl"
 	make_it uninstall PREFIX=$prefix DESTDIR="$copy"
 	assert_equal "$(find "$copy" ! -type d)" "$copy$prefix/lib/bpf/foreign"
 	rm "$copy$prefix/lib/bpf/foreign"
