@@ -46,6 +46,9 @@ is_gone() { ! bpftool "$1" show id "$2"; }
 		run connects $address 8080
 		[[ $status == 124 ]]
 	done
+	kill -INT "$pid"
+	wait "$pid"
+	[[ -d hookpoint ]] || grep -E '^port 8080: [1-9][0-9]* dropped$' "$said" # the minimal one tells at its end
 }
 
 @test "block-tcp-8080: other ports, other protocols and what the server itself begins are left alone" {

@@ -90,6 +90,17 @@ is_gone() { ! bpftool "$1" show id "$2"; }
 	[[ $output == "all of it on lo" ]]
 }
 
+@test "localhost-bypass: on a connection that is bypassed, what only the stack can do is refused" {
+	start
+	run within python3 -c '
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(listener.getsockname())
+server, _ = listener.accept()
+client.setsockopt(socket.SOL_SOCKET, 60, 1) # SO_ZEROCOPY'
+	[[ $output == *"Operation not permitted"* ]]
+}
+
 @test "localhost-bypass: Ctrl-C in the middle of a connection loses nothing of it, and leaves nothing behind" {
 	local transfer_pid ids maps id
 	start
