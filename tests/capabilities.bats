@@ -174,6 +174,7 @@ check() {
 	check snoop-exec
 }
 
+# bats test_tags=slow
 @test "watch-acks: works with the capabilities of the table, and without any one of them names it" {
 	run --separate-stderr client "$root/problems/watch-acks/watch-acks" run -n
 	((status != 5)) || skip "this kernel has neither fentry nor kprobes"

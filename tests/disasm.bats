@@ -114,6 +114,7 @@ same_as_bpftool() {
 	cmp ours theirs || fail "$(diff -U 1000 ours theirs | grep '^[-+@ ]program\|^[-+]' | head)"
 }
 
+# bats test_tags=slow
 @test "disasm -i: a program with every kind of instruction reads as bpftool reads it" {
 	local before id pid held
 	before=$(everything)

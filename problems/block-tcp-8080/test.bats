@@ -254,6 +254,7 @@ build_variant() {
 
 # --- verdicts ---
 
+# bats test_tags=slow
 @test "block-tcp-8080: segments that hide behind tags and fragments reach TCP without the program, and not with it" {
 	local before mode mac hidden=$root/tests/packets/send-hidden
 	mac=$(ip -netns server -o link show veth0 | sed 's/.*link.ether \([^ ]*\).*/\1/')

@@ -121,6 +121,7 @@ build_variant() {
 
 # --- the effect ---
 
+# bats test_tags=slow
 @test "count-ttl: over two routers, every usual first TTL shows two hops, in IPv4 and IPv6" {
 	local first sent=0 before
 	make_chain
@@ -539,6 +540,7 @@ print([h for h in last["hosts"] if h["address"] == "10.0.0.2"])' <"$out"
 
 # --- the smallest program of all ---
 
+# bats test_tags=slow
 @test "count-ttl: two instructions on a socket, or on the loopback, drop everything until they are taken off" {
 	local where
 	for where in socket lo; do

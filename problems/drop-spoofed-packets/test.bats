@@ -423,6 +423,7 @@ build_variant() {
 
 # --- beside others ---
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: programs and filters of others behind it see what is allowed, and stay" {
 	local how before filters seen
 	load_other

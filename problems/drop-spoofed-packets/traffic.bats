@@ -367,6 +367,7 @@ each() {
 		"$BATS_TEST_TMPDIR/forged"
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: no forgery gets out, all arrive without the guard, and each is counted as what it is" {
 	make_taggers
 	forge

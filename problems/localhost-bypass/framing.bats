@@ -317,6 +317,7 @@ through_relay() {
 	EOF
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: a client that is killed has said what it had sent, and no more" {
 	through_relay <<-EOF
 	server = listen()

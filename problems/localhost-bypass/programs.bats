@@ -194,6 +194,7 @@ run_downloads_at_once() {
 	stop $nginx
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: curl gets from nginx what is there, from 1 byte to 1 GiB (16 MiB where emulated), with sendfile and without" {
 	need nginx
 	make_files
@@ -299,6 +300,7 @@ run_publishing() {
 	nothing_remains
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: subscribers of redis-server hear each message, in order" {
 	local i messages
 	need redis-check-rdb
@@ -325,6 +327,7 @@ same_as_plain() {
 	was_bypassed
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: 1000 connections at once (100 where emulated), ended in all ways, give each what was sent" {
 	local plan
 	plan="--connections $(scaled 1000 100) --bytes $(scaled 536870912 8388608)"

@@ -143,6 +143,7 @@ clients_port() { sed -n 's/^10.0.0.2:\([0-9]*\) .*/\1/p' "$BATS_TEST_TMPDIR/trut
 	nothing_left "$empty"
 }
 
+# bats test_tags=slow
 @test "watch-acks: SIGINT and SIGKILL leave nothing attached, clean removes a killed one's pins" {
 	local probe signal
 	needs_probes

@@ -11,7 +11,8 @@ bold='' dim='' plain=''
 if [[ -t 1 && -z ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]]; then
 	bold=$'\e[1m' dim=$'\e[36m' plain=$'\e[0m'
 fi
-[[ -t 1 ]] && pace=1.2 || pace=0
+# A dumb terminal is an editor's, or that of scripts/test-docs.
+[[ -t 1 && ${TERM:-dumb} != dumb ]] && pace=1.2 || pace=0
 
 # tell SENTENCE...: what happens next, and why.
 tell() {
