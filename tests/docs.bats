@@ -75,6 +75,8 @@ small_site() {
 		Page
 		====
 
+		.. contents::
+
 		`page <other.rst>`__, `section <other.rst#here>`__, `source <../main.c>`__, `elsewhere <https://kernel.org/>`__.
 
 		`a <nothing.rst>`__, `b <../nothing.c>`__, `c <other.rst#there>`__, `d <../main.c#there>`__,
@@ -87,6 +89,9 @@ small_site() {
 		.. toctree::
 
 		   other
+
+		Section
+		-------
 	EOF
 	assert_failure
 	assert_line --regexp 'index.rst.*WARNING: link to nothing: nothing.rst$'
@@ -100,6 +105,9 @@ small_site() {
 	assert_equal "$(grep -c WARNING <<<"$output")" 8
 	grep -q 'href="other.html#here"' "$copy/html/docs/index.html"
 	grep -q 'href="../sources/main.c.html"' "$copy/html/docs/index.html"
+	grep -q '<span class="kt">int</span>' "$copy/html/sources/main.c.html"
+	run grep -e '/furo.js' -e 'class="contents' "$copy/html/docs/index.html"
+	assert_failure 1
 }
 
 @test "docs: a page's code is what its source says, or scripts/quote --check fails" {

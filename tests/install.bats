@@ -191,6 +191,7 @@ teardown() { [[ ! ${has_network:-} ]] || stop_network; }
 	done
 	run man -l "$tree$prefix/share/man/man8/block-tcp-8080.8"
 	assert_line "       $prefix/lib/bpf/block-tcp-8080.bpf.o"
+	grep -qF "${prefix//-/\\-}/lib/bpf" "$tree$prefix/share/man/man8/block-tcp-8080.8" # "-" alone may be another
 }
 
 @test "man: commands and options are those of the tools' help, of each command" {
@@ -263,6 +264,7 @@ completed() {
 	run completed block-tcp-8080 load -i ''
 	assert_output --regexp '(^| )lo .*all$'
 	assert_equal "$(completed count-ttl run -n -i l)" "lo"
+	assert_equal "$(completed count-ttl run -i a)" "" # it has no "all"
 	assert_equal "$(completed snoop-exec run -u roo)" "root"
 }
 
