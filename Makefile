@@ -59,7 +59,7 @@ bench: ## measure every problem, or NAME=..., beside its peers (root)
 
 export: ## take a problem away: NAME=... into the folder DEST=..., which then builds alone
 	@scripts/setup build
-	@scripts/export "$(NAME)" "$(DEST)"
+	@scripts/export "$$NAME" "$$DEST"
 
 lint: ## check the style and the usual mistakes of all sources
 	@scripts/setup build test lint

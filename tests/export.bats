@@ -228,15 +228,15 @@ refused() {
 	refute_line --regexp '^\.'
 }
 
-@test "export: options stand anywhere, paths may have blanks, and make export does it too" {
+@test "export: options stand anywhere, paths may have blanks and quotes, and make export does it too" {
 	"$export" load-by-hand "$dir/a b" -m
 	ln -s "$export" "$dir/by-link"
 	cd /
 	"$dir/by-link" -m load-by-hand "$dir/c"
 	diff -r "$dir/a b" "$dir/c"
 	"$export" load-by-hand "$dir/d"
-	make -s -C "$root" export NAME=load-by-hand DEST="$dir/e"
-	diff -r "$dir/d" "$dir/e"
+	make -s -C "$root" export NAME=load-by-hand DEST="$dir/it's \"e\""
+	diff -r "$dir/d" "$dir/it's \"e\""
 }
 
 @test "export: an unknown name is answered with those that there are" {
