@@ -84,21 +84,21 @@ doctor: ## what this machine has and lacks for each problem
 	@scripts/doctor
 
 build: $(PROBLEMS:%=build-%)
-	@$(MAKE) --no-print-directory -C scripts/lib
+	@$(AS_OWNER) $(MAKE) --no-print-directory -C scripts/lib
 
 build-%: common
-	@$(MAKE) --no-print-directory -C problems/$*
+	@$(AS_OWNER) $(MAKE) --no-print-directory -C problems/$*
 
 common:
-	@$(MAKE) --no-print-directory -C common
+	@$(AS_OWNER) $(MAKE) --no-print-directory -C common
 
 tests: build
-	@$(MAKE) --no-print-directory -C tests
-	@for name in $(PROBLEMS); do $(MAKE) --no-print-directory -C problems/$$name tests || exit; done
+	@$(AS_OWNER) $(MAKE) --no-print-directory -C tests
+	@for name in $(PROBLEMS); do $(AS_OWNER) $(MAKE) --no-print-directory -C problems/$$name tests || exit; done
 
 benches: build
-	@$(MAKE) --no-print-directory -C tests bench bypass
-	@$(MAKE) --no-print-directory -C problems/snoop-exec storm
+	@$(AS_OWNER) $(MAKE) --no-print-directory -C tests bench bypass
+	@$(AS_OWNER) $(MAKE) --no-print-directory -C problems/snoop-exec storm
 
 clean: ## remove everything that was built
 	@for dir in common scripts/lib tests $(PROBLEMS:%=problems/%); do \

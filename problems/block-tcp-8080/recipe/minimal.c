@@ -3,7 +3,8 @@
  * block-tcp-8080 IF: drops TCP segments to port 8080 that arrive at interface IF, until Ctrl-C.
  *
  * This is the loader to copy from: libbpf, and nothing else. Its link holds the program at the
- * interface; however this process ends, the link is closed and the program gone. The ports are
+ * interface; however this process ends, the link is closed and the program gone. (When the
+ * interface goes, it stays and guards nothing, not even a new one of that name.) The ports are
  * compiled into block-tcp-8080.bpf.c.
  *
  * What Hookpoint's whole tool does besides: takes the ports from its command line and changes them
