@@ -218,7 +218,8 @@ class Session:
                 came += self.child.read_nonblocking(65536, 0.2)
             except pexpect.TIMEOUT:
                 pass
-            said = (text + came).rpartition("\n")[0]  # whole lines
+            said = text + came
+            said = said[:said.rfind("\n") + 1]  # whole lines
             if BEGIN in said and compare(expected, clean(said[said.rfind(BEGIN) + 1:], [])) is None:
                 self.child.send("\x03")
                 return came
