@@ -114,3 +114,18 @@ assert ($1), missing" <<<"$output"
 	assert_failure 1
 	assert_output "bench: unknown option --colour; see scripts/bench --help"
 }
+
+@test "maps: a quick run of the benchmark measures every case, as JSON" {
+	run --separate-stderr "$root/tests/bench/maps/bench" -q -j
+	assert_success
+	[[ -z $stderr ]]
+	# Reading in 3 ways, replacing 3 things in 3 ways.
+	python3 -c 'import json, sys
+lines = [json.loads(line) for line in sys.stdin]
+assert len({line["case"] for line in lines}) == len(lines) == 3 + 3 * 3, lines
+assert all(line["schema"] == 1 and line["bench"] == "maps" and line["unit"] == "ms" for line in lines)
+assert all(line["value"] > 0 and line["repetitions"] == 2 for line in lines), lines
+targets = [target for line in lines for target in line.get("targets", [])]
+assert len(targets) == 2 + 3 * 2 and all(target["met"] in (True, False) for target in targets)' <<<"$output"
+	[[ ! -e /sys/fs/bpf/bench-maps ]]
+}
