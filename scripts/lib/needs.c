@@ -18,14 +18,6 @@ static int print_need(const struct hp_need *need, void *arg)
 	return 0;
 }
 
-static int ignore(enum libbpf_print_level level, const char *format, va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	struct bpf_object *obj;
@@ -35,7 +27,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "needs: OBJECT...\n");
 		return 1;
 	}
-	libbpf_set_print(ignore); /* a refusal is a result here */
+	libbpf_set_print(NULL); /* a refusal is a result here */
 	for (int i = 1; i < argc; i++) {
 		obj = bpf_object__open(argv[i]);
 		if (!obj) {
