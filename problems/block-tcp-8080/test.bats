@@ -276,8 +276,7 @@ build_variant() {
 }
 
 @test "block-tcp-8080: every truncation and a million mutations get the oracle's verdict" {
-	"$root/tests/packets/make-fixtures" >"$BATS_TEST_TMPDIR/fixtures"
-	run "$root/problems/block-tcp-8080/test-verdicts" "$BATS_TEST_TMPDIR/fixtures" \
+	run "$root/problems/block-tcp-8080/test-verdicts" "$root/tests/packets/fixtures" \
 		-s "${HOOKPOINT_SEED:-8080}" -t "$(scaled 1 5)" -n "${HOOKPOINT_MUTATIONS:-1000000}"
 	echo "$output" | sed 's/^/# /' >&3
 	assert_success
@@ -296,6 +295,7 @@ build_variant() {
 	nothing_left "$empty_network"
 }
 
+# bats test_tags=slow
 @test "block-tcp-8080: somebody else's program is named, left running, exit 3" {
 	local before command
 	server ip link set dev veth0 xdp obj "$object" sec xdp

@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
+# bats file_tags=oldest
+#
 # count-ttl on real packets, over real routers. `scripts/test count-ttl` runs this.
 
 load ../../tests/helpers
@@ -167,6 +169,7 @@ build_variant() {
 	finish
 }
 
+# bats test_tags=slow
 @test "count-ttl: a run that is killed leaves pins, and clean removes them" {
 	count
 	kill -9 $counter
@@ -182,8 +185,7 @@ build_variant() {
 
 # bats test_tags=slow
 @test "count-ttl: filter and oracle agree on every TTL, every truncation and many mutations" {
-	"$root/tests/packets/make-fixtures" >"$BATS_TEST_TMPDIR/fixtures"
-	run "$here/test-filter" "$BATS_TEST_TMPDIR/fixtures" -s "${HOOKPOINT_SEED:-64}" -t "$(scaled 1 10)" \
+	run "$here/test-filter" "$root/tests/packets/fixtures" -s "${HOOKPOINT_SEED:-64}" -t "$(scaled 1 10)" \
 		-n "${HOOKPOINT_MUTATIONS:-$(scaled 200000 10000)}"
 	echo "$output" | sed 's/^/# /' >&3
 	assert_success

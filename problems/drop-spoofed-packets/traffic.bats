@@ -515,6 +515,7 @@ in_time() {
 	assert_equal "$(json "[k for k, v in d.items() if k.endswith('_ms') and v['$which'] > $1]" <<<"$output")" "[]"
 }
 
+# bats test_tags=slow
 @test "drop-spoofed-packets: an address counts within 100 ms of its coming or going (2 s where emulated), and other packets are not lost" {
 	follow_client
 	wait_for is_settled client

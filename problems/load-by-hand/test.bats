@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
+# bats file_tags=oldest
+#
 # load-by-hand: what it loads does what it says, on real packets, and is what libbpf makes of it; and whatever it
 # does not load leaves nothing. `scripts/test load-by-hand` runs this.
 

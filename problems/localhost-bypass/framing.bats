@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
+# bats file_tags=oldest
+#
 # localhost-bypass --framing length32: clients and a server talk through the example proxy, relay, and every
 # byte that arrives is compared. `scripts/test problems/localhost-bypass/framing.bats` runs this.
 
@@ -225,6 +227,7 @@ through_relay() {
 
 # --- beginning and end ---
 
+# bats test_tags=slow
 @test "localhost-bypass: what came before the sockets were in the maps is forwarded, be the client gone already" {
 	local option
 	for option in "" --first; do
@@ -293,6 +296,7 @@ through_relay() {
 	[[ ! -s errors ]]
 }
 
+# bats test_tags=slow
 @test "localhost-bypass: an end of file in the middle of a message is a reset, after the messages before it" {
 	through_relay <<-EOF
 	server = listen()

@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
+# bats file_tags=oldest
+#
 # localhost-bypass: real programs, and what they send each other compared with what arrives.
 # `scripts/test problems/localhost-bypass/programs.bats` runs this.
 

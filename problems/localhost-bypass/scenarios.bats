@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
+# bats file_tags=oldest
+#
 # localhost-bypass: what applications notice. tests/bypass/scenario tells what the calls of two processes give;
 # that text, under the bypass, is compared with what TCP itself gives. That the comparison can fail is shown
 # with tests/bypass/naive, the same bypass as it is usually written.

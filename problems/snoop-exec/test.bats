@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
+# bats file_tags=oldest
+#
 # snoop-exec beside real programs that start. `scripts/test snoop-exec` runs this.
 #
 # It sees what the whole machine starts. What a test starts itself it starts as user 54321, whom nobody else is.
