@@ -121,6 +121,7 @@ start_dnsmasq() {
 
 # --- an honest host ---
 
+# bats test_tags=oldest
 @test "drop-spoofed-packets: ping, TCP and UDP work in both families, both ways, and nothing is lost" {
 	local from=client to=server number=1 round
 	listen server 8081
@@ -161,6 +162,7 @@ start_dnsmasq() {
 	nothing_lost
 }
 
+# bats test_tags=oldest
 @test "drop-spoofed-packets: fragments, IP options, broadcast: nothing is lost" {
 	client "$tool" load -i veth0
 	server sysctl -qw net.ipv4.icmp_echo_ignore_broadcasts=0
@@ -225,6 +227,7 @@ start_dnsmasq() {
 	nothing_lost
 }
 
+# bats test_tags=oldest
 @test "drop-spoofed-packets: a new address is used once it is found free, and a duplicate one is found out" {
 	follow_client
 	wait_for is_settled client
@@ -563,6 +566,7 @@ in_time() {
 
 # --- events ---
 
+# bats test_tags=oldest
 @test "drop-spoofed-packets: events tells who sent what to whom, in IPv4, IPv6, ARP and advertisements" {
 	client "$tool" load -i veth0
 	start client "$tool" events -j >"$BATS_TEST_TMPDIR/events"

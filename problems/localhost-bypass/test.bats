@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: BSD-2-Clause
 #
+# bats file_tags=oldest
+#
 # localhost-bypass: what a person types and what comes of it. What applications notice is in
 # scenarios.bats, real programs are in programs.bats. `scripts/test localhost-bypass` runs all of them.
 
