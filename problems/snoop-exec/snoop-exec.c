@@ -15,10 +15,9 @@
 #include "snoop-exec.h"
 #include "snoop-exec.skel.h"
 
-#define POLL_MS	     200
-#define NAP_MS	     20
-#define TELL_LOST_S  1
-#define OUTPUT_BYTES 65536
+#define POLL_MS	    200
+#define NAP_MS	    20
+#define TELL_LOST_S 1
 
 static struct snoop_settings settings;
 
@@ -258,7 +257,7 @@ static int trace(const struct hp_request *request)
 
 	if (!tracer.skel)
 		return hp_fail(-errno, "open the programs");
-	setvbuf(stdout, NULL, _IOFBF, OUTPUT_BYTES); /* follow() says when to write */
+	setvbuf(stdout, NULL, _IOFBF, 0); /* follow() says when to write */
 	choose_parts(tracer.skel);
 	hp_log_verifier(tracer.skel->obj);
 	err = snoop_exec__load(tracer.skel);
