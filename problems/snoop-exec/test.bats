@@ -5,7 +5,7 @@
 #
 # snoop-exec beside real programs that start. `scripts/test snoop-exec` runs this.
 #
-# It sees what the whole machine starts. What a test starts itself it starts as user 54321, whom nobody else is.
+# It sees what the whole machine starts. What a test starts itself it starts as a user whom nobody else is.
 #
 # shellcheck disable=SC2154 # run sets stderr and stderr_lines
 
@@ -15,7 +15,7 @@ folder=$root/problems/snoop-exec
 tool=$folder/snoop-exec
 oddly=$folder/start-oddly
 ours='report_exec|report_failed_e|ring_records|perf_records|exec_counts|drafts|\.rodata\.setting'
-user=54321
+user=$((100000 + RANDOM)) # nobody else's, nor that of a test that runs beside
 
 setup() {
 	umount /sys/fs/bpf
