@@ -35,6 +35,22 @@ const char *hp_runner_name(enum hp_runner runner)
 	return names[runner];
 }
 
+/* Of a link that leads nowhere any more: is the place gone, or was the link detached? */
+static bool is_place_there(const struct hp_attachment *a)
+{
+	char netns[32], ifindex[16], interface[IF_NAMESIZE];
+	hp_path path;
+	__u64 id;
+
+	if (!*a->netns) /* a cgroup, whose id is the name of the directory */
+		return !hp_cgroup_find(a->place, path, &id) &&
+		       id == strtoull(strrchr(a->dir, '/') + 1, NULL, 10);
+	hp_read_note("/proc/self/ns", "net", netns, sizeof(netns));
+	hp_read_note(a->dir, "ifindex", ifindex, sizeof(ifindex));
+	return !strcmp(a->netns, netns) && if_indextoname(atoi(ifindex), interface) &&
+	       !strcmp(a->place, interface);
+}
+
 /* What the binding of the attachment in A->dir says. */
 static int read_binding(struct hp_attachment *a)
 {
@@ -56,7 +72,7 @@ static int read_binding(struct hp_attachment *a)
 		return 0;
 	}
 	if (!binding.ifindex && !binding.cgroup) {
-		a->condition = HP_STALE;
+		a->condition = is_place_there(a) ? HP_PARTIAL : HP_STALE;
 		return 0;
 	}
 	if (binding.prog_id != id) /* a filter of somebody else's, where ours was */

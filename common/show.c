@@ -32,7 +32,7 @@ static void remark(const struct hp_attachment *a)
 		hp_info("%s is gone; `clean` removes what is left", name);
 	else if (a->condition == HP_PARTIAL)
 		hp_info("nothing is attached to %s: a loader was killed before, or somebody "
-			"removed the filter; `clean` removes what is left",
+			"detached it; `clean` removes what is left",
 			name);
 	else if (a->condition == HP_UNREACHABLE)
 		hp_info("the network namespace of %s (%s) is gone, or can't be entered from here; "

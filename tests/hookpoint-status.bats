@@ -107,6 +107,25 @@ assert eval(sys.argv[1]), json.dumps(a, indent=2)' "$1"
 	found 'a[0]["state"] == "partial" and a[0]["links"] == [] and len(a[0]["maps"]) == 3'
 }
 
+@test "hookpoint-status: a link that was detached, as by an unload that was killed, is partial: its place is not gone" {
+	local link
+	server "$block" load -i veth0
+	ip -netns server link add veth1 type veth peer name veth2
+	server "$block" load -i veth1
+	"$bypass" load -g "$own"
+	for link in /sys/fs/bpf/hookpoint/*/*/link; do bpftool link detach pinned "$link"; done
+	ip -netns server link delete veth1
+	run server "$hookpoint_status"
+	assert_line "block-tcp-8080, veth0: partial; \`block-tcp-8080 clean\` removes what is left"
+	assert_line "block-tcp-8080, veth1: stale; \`block-tcp-8080 clean\` removes what is left"
+	assert_line "localhost-bypass, $own: partial; \`localhost-bypass clean\` removes what is left"
+	run server "$block" clean
+	assert_line "veth0: nothing was attached any more; what was left is removed"
+	assert_line "veth1 is gone: its pins are removed"
+	run "$bypass" clean
+	assert_output "$own: nothing was attached any more; what was left is removed"
+}
+
 @test "hookpoint-status: a tracer that runs is found, one that was killed is stale" {
 	local run
 	start server "$snoop" run >/dev/null
