@@ -22,6 +22,7 @@ C_CALLS = {
     "hp_usage": (0, "", ""),
     "hp_fail": (1, "cannot ", ": $"),
     "bad": (0, "", ""),  # load-by-hand's
+    "held": (0, "", ""),
     "refused": (0, "cannot ", ": $"),
     "fprintf": (1, "", ""),
 }

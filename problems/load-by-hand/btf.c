@@ -51,31 +51,31 @@ static const char *name_at(const struct btf *btf, __u32 offset)
 
 static bool next_type(const struct btf *btf, struct type *type)
 {
-	static const unsigned char fixed_bytes[] = {
-		[BTF_KIND_INT] = 4,
-		[BTF_KIND_ARRAY] = sizeof(struct btf_array),
-		[BTF_KIND_VAR] = sizeof(struct btf_var),
-		[BTF_KIND_DECL_TAG] = sizeof(struct btf_decl_tag),
-		[BTF_KIND_ENUM64] = 0, /* the last that there is */
-	};
-	static const unsigned char bytes_each[] = {
-		[BTF_KIND_STRUCT] = sizeof(struct btf_member),
-		[BTF_KIND_UNION] = sizeof(struct btf_member),
-		[BTF_KIND_ENUM] = sizeof(struct btf_enum),
-		[BTF_KIND_FUNC_PROTO] = sizeof(struct btf_param),
-		[BTF_KIND_DATASEC] = sizeof(struct btf_var_secinfo),
-		[BTF_KIND_ENUM64] = sizeof(struct btf_enum64),
+	/* What follows the head: once, and for each member. */
+	static const struct {
+		unsigned char bytes, bytes_each;
+	} tails[] = {
+		[BTF_KIND_INT] = { 4, 0 },
+		[BTF_KIND_ARRAY] = { sizeof(struct btf_array), 0 },
+		[BTF_KIND_STRUCT] = { 0, sizeof(struct btf_member) },
+		[BTF_KIND_UNION] = { 0, sizeof(struct btf_member) },
+		[BTF_KIND_ENUM] = { 0, sizeof(struct btf_enum) },
+		[BTF_KIND_FUNC_PROTO] = { 0, sizeof(struct btf_param) },
+		[BTF_KIND_VAR] = { sizeof(struct btf_var), 0 },
+		[BTF_KIND_DATASEC] = { 0, sizeof(struct btf_var_secinfo) },
+		[BTF_KIND_DECL_TAG] = { sizeof(struct btf_decl_tag), 0 },
+		[BTF_KIND_ENUM64] = { 0, sizeof(struct btf_enum64) }, /* the last that there is */
 	};
 	__u32 kind;
 
 	if (!read_at(&btf->types, type->next, &type->head, sizeof(type->head)))
 		return false;
 	kind = BTF_INFO_KIND(type->head.info);
-	if (kind >= sizeof(fixed_bytes))
+	if (kind >= sizeof(tails) / sizeof(*tails))
 		return false;
 	type->body = type->next + sizeof(type->head);
-	type->next = type->body + fixed_bytes[kind] +
-		     (size_t)bytes_each[kind] * BTF_INFO_VLEN(type->head.info);
+	type->next = type->body + tails[kind].bytes +
+		     (size_t)tails[kind].bytes_each * BTF_INFO_VLEN(type->head.info);
 	return true;
 }
 
@@ -96,14 +96,14 @@ static __s64 size_of(const struct btf *btf, __u32 id)
 	__u64 bytes = 1;
 
 	for (int depth = 0; depth < MAX_DEPTH && type_by_id(btf, id, &type); depth++) {
+		id = type.head.type;
 		switch (BTF_INFO_KIND(type.head.info)) {
 		case BTF_KIND_TYPEDEF:
 		case BTF_KIND_VOLATILE:
 		case BTF_KIND_CONST:
 		case BTF_KIND_RESTRICT:
 		case BTF_KIND_TYPE_TAG:
-			id = type.head.type;
-			continue;
+			break;
 		case BTF_KIND_ARRAY:
 			if (!read_at(&btf->types, type.body, &array, sizeof(array)))
 				return -1;
@@ -111,69 +111,57 @@ static __s64 size_of(const struct btf *btf, __u32 id)
 			if (bytes > UINT32_MAX)
 				return -1;
 			id = array.type;
-			continue;
-		case BTF_KIND_PTR:
-			bytes *= sizeof(__u64);
 			break;
+		case BTF_KIND_PTR:
+			return bytes * sizeof(__u64);
 		case BTF_KIND_INT:
 		case BTF_KIND_ENUM:
 		case BTF_KIND_ENUM64:
 		case BTF_KIND_FLOAT:
 		case BTF_KIND_STRUCT:
 		case BTF_KIND_UNION:
-			bytes *= type.head.size;
-			break;
+			return bytes * type.head.size;
 		default:
 			return -1;
 		}
-		return bytes <= UINT32_MAX ? (__s64)bytes : -1;
 	}
 	return -1;
 }
 
+/* __type(key, __u32): the size of what the member points to; __uint(): an int for each that it
+ * means. */
 static int define_member(const struct btf *btf, const struct btf_member *member, struct map *map)
 {
-	__u32 pinning = 0;
 	const struct {
 		const char *name;
-		bool is_type; /* __type(), of which the size is asked; else __uint() */
+		int unit_bytes;
 		__u32 *to;
 	} known[] = {
-		{ "type", false, &map->shape.type },
-		{ "key", true, &map->shape.key_bytes },
-		{ "key_size", false, &map->shape.key_bytes },
-		{ "value", true, &map->shape.value_bytes },
-		{ "value_size", false, &map->shape.value_bytes },
-		{ "max_entries", false, &map->shape.max_entries },
-		{ "map_flags", false, &map->shape.flags },
-		{ "pinning", false, &pinning },
+		{ "type", sizeof(int), &map->shape.type },
+		{ "key", 1, &map->shape.key_bytes },
+		{ "key_size", sizeof(int), &map->shape.key_bytes },
+		{ "value", 1, &map->shape.value_bytes },
+		{ "value_size", sizeof(int), &map->shape.value_bytes },
+		{ "max_entries", sizeof(int), &map->shape.max_entries },
+		{ "map_flags", sizeof(int), &map->shape.flags },
+		{ "pinning", sizeof(int), &map->shared },
 	};
 	const char *name = name_at(btf, member->name_off);
-	struct btf_array array;
+	__s64 size = -1;
 	struct type type;
 	size_t i = 0;
-	__s64 value;
 
 	while (i < sizeof(known) / sizeof(*known) && strcmp(name, known[i].name))
 		i++;
 	if (i == sizeof(known) / sizeof(*known))
 		return bad("map %s: this loader does not know '%s'", map->name, name);
-	if (!type_by_id(btf, member->type, &type) || BTF_INFO_KIND(type.head.info) != BTF_KIND_PTR)
-		return bad("map %s: '%s' is not a pointer", map->name, name);
-	if (known[i].is_type)
-		value = size_of(btf, type.head.type);
-	else if (type_by_id(btf, type.head.type, &type) &&
-		 BTF_INFO_KIND(type.head.info) == BTF_KIND_ARRAY &&
-		 read_at(&btf->types, type.body, &array, sizeof(array)))
-		value = array.nelems;
-	else
-		value = -1;
-	if (value < 0)
+	if (type_by_id(btf, member->type, &type) && BTF_INFO_KIND(type.head.info) == BTF_KIND_PTR)
+		size = size_of(btf, type.head.type);
+	if (size < 0 || size / known[i].unit_bytes > UINT32_MAX)
 		return bad("map %s: '%s' has no size", map->name, name);
-	*known[i].to = value;
-	if (pinning > 1)
-		return bad("map %s: this loader does not know pinning %u", map->name, pinning);
-	map->shared |= pinning == 1;
+	*known[i].to = size / known[i].unit_bytes;
+	if (map->shared > 1)
+		return bad("map %s: this loader does not know pinning %u", map->name, map->shared);
 	return DONE;
 }
 

@@ -15,128 +15,100 @@
 
 /* A program that is being put together. */
 struct assembly {
-	struct bpf_insn *insns;
+	struct bpf_insn insns[MAX_INSNS];
 	size_t insn_count;
-	const struct function *functions[MAX_FUNCTIONS]; /* in their order in it */
+	struct bpf_func_info functions[MAX_FUNCTIONS]; /* where each begins, and its BTF type */
 	size_t function_count;
-	bool passes_functions;
 };
+
+/* The types of load_function_type(). */
+enum { INT = 1, PROTOTYPE, FUNCTION };
 
 /* Appends a function, and behind it those that it calls and that aren't in there yet. */
 static int append(struct object *object, struct assembly *assembly, struct function *function)
 {
 	const struct section *code = &object->sections[function->section];
-	size_t begin = assembly->insn_count, end = begin + function->count;
-	struct bpf_insn *insns;
-	int status;
+	size_t begin = assembly->insn_count;
+	int status = DONE;
 
-	insns = end <= MAX_INSNS ? realloc(assembly->insns, end * sizeof(*insns)) : NULL;
-	if (!insns)
+	if (function->count > MAX_INSNS - begin)
 		return bad("with function %s there are %zu instructions: too many", function->name,
-			   end);
-	memcpy(&insns[begin], &code->insns[function->first], function->count * sizeof(*insns));
-	assembly->insns = insns;
-	assembly->insn_count = end;
-	assembly->functions[assembly->function_count++] = function;
+			   begin + function->count);
+	memcpy(&assembly->insns[begin], &code->insns[function->first],
+	       function->count * sizeof(*code->insns));
+	assembly->insn_count += function->count;
+	assembly->functions[assembly->function_count++] = (struct bpf_func_info){ begin, FUNCTION };
 	function->position = begin;
 
-	for (size_t i = 0; i < function->count; i++) {
+	for (size_t i = 0; i < function->count && !status; i++) {
 		struct bpf_insn *insn = &assembly->insns[begin + i];
 		struct function *callee = code->callees[function->first + i];
 
-		if (is_call(insn) && !callee)
+		if (!callee && !is_call(insn))
+			continue;
+		if (!callee) /* in this section: the compiler knows the distance */
 			callee = find_function(object, function->section,
 					       function->first + i + insn->imm + 1);
-		if (is_call(insn) && !callee)
+		if (!callee)
 			return bad("function %s: instruction %zu calls what is no function",
 				   function->name, i);
-		if (callee && callee->position < 0) {
+		if (callee->position < 0)
 			status = append(object, assembly, callee);
-			if (status)
-				return status;
-			insn = &assembly->insns[begin + i]; /* they may have moved */
-		}
-		if (callee)
-			insn->imm = callee->position - (begin + i) - 1;
-		if (is_load64(insn)) {
-			assembly->passes_functions |= insn->src_reg == BPF_PSEUDO_FUNC;
-			i++;
-		}
+		insn->imm = callee->position - (begin + i) - 1;
 	}
-	return DONE;
+	return status;
 }
 
 /*
  * A program may pass a function to a helper, such as bpf_loop(), only if BTF says that there is
- * such a static function. This is the least of it: each of FUNCTIONS is "static int NAME()".
- * Returns its descriptor, and in INFOS where each function begins.
+ * such a static function. This is the least of it: "static int NAME()", and each function is one.
  */
-static int load_function_types(const struct assembly *assembly, struct bpf_func_info *infos)
+static int load_function_type(const char *name)
 {
-	enum { INT = 1, PROTOTYPE, FIRST_FUNCTION };
 	struct {
 		struct btf_header header;
 		struct btf_type integer;
 		__u32 encoding;
-		struct btf_type prototype;
-		struct btf_type functions[];
-	} * btf;
-	size_t count = assembly->function_count,
-	       size = sizeof(*btf) + count * sizeof(struct btf_type);
-	size_t name = sizeof("\0int");
-	char *names;
-	int fd;
-
-	for (size_t i = 0; i < count; i++)
-		name += strlen(assembly->functions[i]->name) + 1;
-	btf = calloc(1, size + name);
-	if (!btf)
-		return -1;
-	names = (char *)btf + size;
-	btf->header = (struct btf_header){
-		.magic = BTF_MAGIC,
-		.version = BTF_VERSION,
-		.hdr_len = sizeof(btf->header),
-		.type_len = size - sizeof(btf->header),
-		.str_off = size - sizeof(btf->header),
-		.str_len = name,
+		struct btf_type prototype, function;
+		char names[sizeof("\0int") + BPF_OBJ_NAME_LEN];
+	} __attribute__((packed)) btf = {
+		.header = { .magic = BTF_MAGIC,
+			    .version = BTF_VERSION,
+			    .hdr_len = sizeof(btf.header) },
+		.integer = { 1, BTF_KIND_INT << 24, { sizeof(int) } },
+		.encoding = BTF_INT_SIGNED << 24 | 8 * sizeof(int),
+		.prototype = { 0, BTF_KIND_FUNC_PROTO << 24, { INT } },
+		.function = { sizeof("\0int"),
+			      BTF_KIND_FUNC << 24 | BTF_FUNC_STATIC,
+			      { PROTOTYPE } },
+		.names = "\0int",
 	};
-	btf->integer = (struct btf_type){ 1, BTF_KIND_INT << 24, { sizeof(int) } };
-	btf->encoding = BTF_INT_SIGNED << 24 | 8 * sizeof(int);
-	btf->prototype = (struct btf_type){ 0, BTF_KIND_FUNC_PROTO << 24, { INT } };
-	memcpy(names, "\0int", sizeof("\0int"));
-	name = sizeof("\0int");
-	for (size_t i = 0; i < count; i++) {
-		btf->functions[i] = (struct btf_type){ name,
-						       BTF_KIND_FUNC << 24 | BTF_FUNC_STATIC,
-						       { PROTOTYPE } };
-		infos[i] = (struct bpf_func_info){ assembly->functions[i]->position,
-						   FIRST_FUNCTION + i };
-		name += stpcpy(names + name, assembly->functions[i]->name) - (names + name) + 1;
-	}
 
-	fd = sys_bpf(BPF_BTF_LOAD, &(union bpf_attr){ .btf = (__u64)btf, .btf_size = size + name });
-	free(btf);
-	return fd;
+	btf.header.type_len = sizeof(btf) - sizeof(btf.header) - sizeof(btf.names);
+	btf.header.str_off = btf.header.type_len;
+	btf.header.str_len = sizeof(btf.names);
+	strncpy(btf.names + sizeof("\0int"), name, BPF_OBJ_NAME_LEN - 1);
+	return sys_bpf(BPF_BTF_LOAD,
+		       &(union bpf_attr){ .btf = (__u64)&btf, .btf_size = sizeof(btf) });
 }
 
-/* Once more, for the verifier's reasons: with a log that is grown until they fit. */
+/* Once it is refused, it is loaded again for the verifier's reasons: with a log in which they fit.
+ */
 static int load_with_log(union bpf_attr *attr)
 {
-	char *log = NULL, *grown;
-	int fd = -1, err = ENOMEM;
+	int fd = sys_bpf(BPF_PROG_LOAD, attr), err = errno;
+	bool again = fd < 0 && err != EPERM;
+	char *log = NULL;
 
-	attr->log_level = 1;
-	for (size_t size = FIRST_LOG; size <= LARGEST_LOG && (grown = realloc(log, size));
-	     size *= 16) {
-		log = grown;
-		*log = '\0';
+	for (size_t size = FIRST_LOG; again && size <= LARGEST_LOG; size *= 16) {
+		free(log);
+		log = calloc(1, size);
+		attr->log_level = 1;
 		attr->log_buf = (__u64)log;
 		attr->log_size = size;
-		fd = sys_bpf(BPF_PROG_LOAD, attr);
+		fd = log ? sys_bpf(BPF_PROG_LOAD, attr) : -1;
 		err = errno;
-		if (fd >= 0 || err != ENOSPC)
-			break;
+		again = fd < 0 && err == ENOSPC;
 	}
 	if (fd < 0 && log)
 		fputs(log, stderr);
@@ -145,55 +117,56 @@ static int load_with_log(union bpf_attr *attr)
 	return fd;
 }
 
-static int load(const struct object *object, const struct assembly *assembly,
-		struct function *program)
+static int load(struct object *object, const struct assembly *assembly,
+		const struct function *program)
 {
-	struct bpf_func_info infos[MAX_FUNCTIONS];
+	int fd, type = load_function_type(program->name);
 	union bpf_attr attr = {
 		.prog_type = program->type->type,
 		.expected_attach_type = program->type->attach,
 		.insns = (__u64)assembly->insns,
 		.insn_cnt = assembly->insn_count,
 		.license = (__u64)object->license,
+		.prog_btf_fd = type,
+		.func_info = (__u64)assembly->functions,
+		.func_info_cnt = assembly->function_count,
+		.func_info_rec_size = sizeof(*assembly->functions),
 	};
-	int types = -1;
 
+	if (type < 0)
+		return refused("load the type of the functions of %s", program->name);
 	strncpy(attr.prog_name, program->name, sizeof(attr.prog_name) - 1);
-	if (assembly->passes_functions) {
-		types = load_function_types(assembly, infos);
-		if (types < 0)
-			return refused("load the types of the functions of %s", program->name);
-		attr.prog_btf_fd = types;
-		attr.func_info = (__u64)infos;
-		attr.func_info_cnt = assembly->function_count;
-		attr.func_info_rec_size = sizeof(*infos);
-	}
-	program->fd = sys_bpf(BPF_PROG_LOAD, &attr);
-	if (program->fd < 0 && errno != EPERM)
-		program->fd = load_with_log(&attr);
-	if (program->fd < 0)
+	fd = load_with_log(&attr);
+	if (fd < 0)
 		refused("load program %s", program->name);
-	if (types >= 0)
-		close(types);
-	return program->fd < 0 ? REFUSED : DONE;
+	else
+		object->pins[object->pin_count++] = (struct pin){
+			.dir = object->dir,
+			.name = program->name,
+			.section = object->sections[program->section].name,
+			.fd = fd,
+		};
+	close(type);
+	return fd < 0 ? REFUSED : DONE;
 }
 
 int code_load(struct object *object)
 {
-	int status = DONE;
+	struct assembly *assembly = malloc(sizeof(*assembly));
+	int status = assembly ? DONE : bad("out of memory");
+	size_t before = object->pin_count;
 
 	for (size_t i = 0; i < object->function_count && !status; i++) {
-		struct function *program = &object->functions[i];
-		struct assembly assembly = {};
-
-		if (!program->type)
+		if (!object->functions[i].type)
 			continue;
 		for (size_t j = 0; j < object->function_count; j++)
 			object->functions[j].position = -1;
-		status = append(object, &assembly, program);
-		if (!status)
-			status = load(object, &assembly, program);
-		free(assembly.insns);
+		assembly->insn_count = assembly->function_count = 0;
+		status = append(object, assembly, &object->functions[i])
+				 ?: load(object, assembly, &object->functions[i]);
 	}
+	free(assembly);
+	if (!status && object->pin_count == before)
+		return bad("there is no program in it");
 	return status;
 }

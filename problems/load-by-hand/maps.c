@@ -8,62 +8,25 @@
 
 #include "load-by-hand.h"
 
-/* Section "maps", the old way: the size of the symbol tells which of two structures it is. */
-static int define_old(const Elf_Data *data, size_t size, struct map *map)
-{
-	struct {
-		struct shape shape; /* all of struct bpf_map_def, once libbpf's */
-		__u32 id, pinning, inner_id, inner_index; /* struct bpf_elf_map, iproute2's */
-	} definition = {};
+/* What these want is not in any shape. The headers of 6.1 lack CGRP_STORAGE, which is 32. */
+#define UNKNOWN_TYPES                                                             \
+	(1ULL << BPF_MAP_TYPE_ARRAY_OF_MAPS | 1ULL << BPF_MAP_TYPE_HASH_OF_MAPS | \
+	 1ULL << BPF_MAP_TYPE_SK_STORAGE | 1ULL << BPF_MAP_TYPE_INODE_STORAGE |   \
+	 1ULL << BPF_MAP_TYPE_TASK_STORAGE | 1ULL << BPF_MAP_TYPE_STRUCT_OPS | 1ULL << 32)
 
-	if (size != sizeof(definition.shape) && size != sizeof(definition))
-		return bad(
-			"map %s: its definition has %zu bytes; this loader knows bpf_map_def with "
-			"%zu and bpf_elf_map with %zu",
-			map->name, size, sizeof(definition.shape), sizeof(definition));
-	if (!read_at(data, map->offset, &definition, size))
-		return bad("map %s: its definition is outside its section", map->name);
-	if (definition.inner_id || definition.inner_index)
-		return bad("map %s: this loader does not know maps in maps", map->name);
-	if (definition.pinning > 2)
-		return bad("map %s: this loader does not know pinning %u", map->name,
-			   definition.pinning);
-	map->shape = definition.shape;
-	map->shared = definition.pinning == 2; /* 1: shared within the object, which all are */
-	return DONE;
-}
-
-/* What these types want besides their shape is not in any shape. */
-static int check_type(const struct map *map)
+static struct map *add_map(struct object *object, const char *name, size_t section, size_t offset)
 {
-	switch (map->shape.type) {
-	case BPF_MAP_TYPE_ARRAY_OF_MAPS:
-	case BPF_MAP_TYPE_HASH_OF_MAPS:
-		return bad("map %s: this loader does not know maps in maps", map->name);
-	case BPF_MAP_TYPE_SK_STORAGE:
-	case BPF_MAP_TYPE_INODE_STORAGE:
-	case BPF_MAP_TYPE_TASK_STORAGE:
-	case 32: /* BPF_MAP_TYPE_CGRP_STORAGE, which the headers of 6.1 lack */
-	case BPF_MAP_TYPE_STRUCT_OPS:
-		return bad("map %s: type %u needs BTF, which this loader does not give it",
-			   map->name, map->shape.type);
-	default:
-		return DONE;
+	struct map *map = &object->maps[object->map_count];
+
+	if (check_name(name))
+		return NULL;
+	if (object->map_count == MAX_MAPS) {
+		bad("it has more than %d maps", MAX_MAPS);
+		return NULL;
 	}
-}
-
-/* A name is for the kernel, and for a file: no '/'. */
-static int add_map(struct object *object, const char *name, size_t section, size_t offset,
-		   struct map **map)
-{
-	if (object->map_count == MAX_MAPS)
-		return bad("it has more than %d maps", MAX_MAPS);
-	if (!*name || name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-					"0123456789_.")])
-		return bad("a map has no name, or one that is not a name in C");
-	*map = &object->maps[object->map_count++];
-	**map = (struct map){ .name = name, .section = section, .offset = offset, .fd = -1 };
-	return DONE;
+	object->map_count++;
+	*map = (struct map){ .name = name, .section = section, .offset = offset };
+	return map;
 }
 
 static bool begins(const char *name, const char *prefix)
@@ -74,94 +37,133 @@ static bool begins(const char *name, const char *prefix)
 }
 
 /* Global variables are a map: an array of one value, which is the section. */
-static int read_data_section(struct object *object, size_t index)
+int map_of_variables(struct object *object, size_t index)
 {
 	const struct section *section = &object->sections[index];
+	bool constant = begins(section->name, ".rodata");
 	struct map *map;
-	int status;
 
-	if (!begins(section->name, ".data") && !begins(section->name, ".rodata") &&
-	    !begins(section->name, ".bss"))
+	if (!constant && !begins(section->name, ".data") && !begins(section->name, ".bss"))
 		return bad("section %s: this loader does not know it", section->name);
 	if (section->data->d_size > UINT_MAX)
 		return bad("section %s: %zu bytes", section->name, section->data->d_size);
-	status = add_map(object, section->name, index, 0, &map);
-	if (status)
-		return status;
+	map = add_map(object, section->name, index, 0);
+	if (!map)
+		return BAD;
 	map->contents = section->data;
 	map->shape = (struct shape){
 		.type = BPF_MAP_TYPE_ARRAY,
 		.key_bytes = sizeof(__u32),
 		.value_bytes = section->data->d_size,
 		.max_entries = 1,
-		.flags =
-			BPF_F_MMAPABLE | (begins(section->name, ".rodata") ? BPF_F_RDONLY_PROG : 0),
+		.flags = BPF_F_MMAPABLE | (constant ? BPF_F_RDONLY_PROG : 0),
 	};
 	return DONE;
 }
 
-static int read_symbol(struct object *object, const GElf_Sym *symbol)
+/* Section "maps", the old way: the size of the symbol tells which of two structures it is. */
+static int define_old(const Elf_Data *data, size_t size, struct map *map)
+{
+	struct {
+		struct shape shape; /* all of struct bpf_map_def, once libbpf's */
+		__u32 id, pinning, inner_id, inner_index; /* struct bpf_elf_map, iproute2's */
+	} definition = {};
+
+	if (size != sizeof(definition.shape) && size != sizeof(definition))
+		return bad("map %s: its definition has %zu bytes; this loader knows bpf_map_def "
+			   "with %zu and bpf_elf_map with %zu",
+			   map->name, size, sizeof(definition.shape), sizeof(definition));
+	if (!read_at(data, map->offset, &definition, size))
+		return bad("map %s: its definition is outside its section", map->name);
+	if (definition.pinning > 2)
+		return bad("map %s: this loader does not know pinning %u", map->name,
+			   definition.pinning);
+	map->shape = definition.shape;
+	map->shared = definition.pinning == 2; /* 1: shared within the object, which all are */
+	return DONE;
+}
+
+int map_define(struct object *object, const GElf_Sym *symbol)
 {
 	const struct section *section = &object->sections[symbol->st_shndx];
-	bool is_old = !strcmp(section->name, "maps");
-	struct map *map;
+	struct map *map =
+		add_map(object, symbol_name(object, symbol), symbol->st_shndx, symbol->st_value);
 	int status;
 
-	if (!is_old && strcmp(section->name, ".maps"))
-		return DONE;
-	status = add_map(object, symbol_name(object, symbol), symbol->st_shndx, symbol->st_value,
-			 &map);
+	if (!map)
+		return BAD;
+	status = *section->name == '.' ? btf_define_map(object->btf, map)
+				       : define_old(section->data, symbol->st_size, map);
 	if (status)
 		return status;
-	status = is_old ? define_old(section->data, symbol->st_size, map)
-			: btf_define_map(object->btf, map);
-	return status ? status : check_type(map);
+	if (map->shape.type < 64 && UNKNOWN_TYPES >> map->shape.type & 1)
+		return bad("map %s: type %u takes another map, or BTF, which this loader does not "
+			   "give it",
+			   map->name, map->shape.type);
+	return DONE;
 }
 
-int maps_read(struct object *object)
+int pin_path(const char *dir, const char *name, char *path)
 {
-	int status = DONE;
-	GElf_Sym symbol;
-
-	for (int i = 0; !status && gelf_getsym((Elf_Data *)object->symbols, i, &symbol); i++)
-		if (GELF_ST_TYPE(symbol.st_info) == STT_OBJECT && symbol.st_shndx &&
-		    symbol.st_shndx < object->section_count)
-			status = read_symbol(object, &symbol);
-	for (size_t i = 1; i < object->section_count && !status; i++) {
-		const struct section *section = &object->sections[i];
-
-		if (section->header.sh_flags & SHF_ALLOC && section->data->d_size &&
-		    !section->insns && strcmp(section->name, "maps") &&
-		    strcmp(section->name, ".maps") && strcmp(section->name, "license") &&
-		    strcmp(section->name, "version"))
-			status = read_data_section(object, i);
-	}
-	return status;
+	if (snprintf(path, PATH_MAX, "%s/%s", dir, name) >= PATH_MAX)
+		return bad("the path of %s is too long", name);
+	for (char *c = path + strlen(dir); *c; c++)
+		if (*c == '.') /* which the BPF file system doesn't take */
+			*c = '_';
+	return DONE;
 }
 
-/* Opens the map that another object has pinned there, if it has the same shape. */
-static int open_shared(struct map *map, const char *dir)
+/* Of a program, the first two fields are the same: its type and its id. */
+bool get_info(int fd, struct bpf_map_info *info)
 {
-	struct bpf_map_info info = {};
+	*info = (struct bpf_map_info){};
+	return !sys_bpf(
+		BPF_OBJ_GET_INFO_BY_FD,
+		&(union bpf_attr){
+			.info = { .bpf_fd = fd, .info_len = sizeof(*info), .info = (__u64)info } });
+}
+
+/* Opens the map that another object has pinned, if it has the same shape. */
+static int open_shared(struct object *object, struct map *map)
+{
+	struct bpf_map_info info;
 	char path[PATH_MAX];
 
-	if (snprintf(path, sizeof(path), "%s/%s", dir, map->name) >= (int)sizeof(path))
-		return bad("the path of map %s is too long", map->name);
+	if (pin_path(object->shared_dir, map->name, path))
+		return BAD;
 	map->fd = sys_bpf(BPF_OBJ_GET, &(union bpf_attr){ .pathname = (__u64)path });
 	if (map->fd < 0)
 		return errno == ENOENT ? DONE : refused("open %s", path);
-	map->reused = true;
-	if (sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &(union bpf_attr){ .info = { .bpf_fd = map->fd,
-									 .info_len = sizeof(info),
-									 .info = (__u64)&info } }) <
-	    0)
+	object->pins[object->pin_count++] = (struct pin){ .name = map->name, .fd = map->fd };
+	if (!get_info(map->fd, &info))
 		return refused("ask what %s is", path);
 	if (memcmp(&(struct shape){ info.type, info.key_size, info.value_size, info.max_entries,
 				    info.map_flags },
-		   &map->shape, sizeof(map->shape))) {
-		bad("%s is pinned already, and is not the map that the object defines", path);
-		return HELD;
-	}
+		   &map->shape, sizeof(map->shape)))
+		return held("%s is pinned already, and is not the map that the object defines",
+			    path);
+	return DONE;
+}
+
+static int create(struct object *object, struct map *map)
+{
+	union bpf_attr attr = {
+		.map_type = map->shape.type,
+		.key_size = map->shape.key_bytes,
+		.value_size = map->shape.value_bytes,
+		.max_entries = map->shape.max_entries,
+		.map_flags = map->shape.flags,
+	};
+
+	strncpy(attr.map_name, map->name, sizeof(attr.map_name) - 1);
+	map->fd = sys_bpf(BPF_MAP_CREATE, &attr);
+	if (map->fd < 0)
+		return refused("create map %s", map->name);
+	object->pins[object->pin_count++] = (struct pin){
+		.dir = map->shared ? object->shared_dir : object->dir,
+		.name = map->name,
+		.fd = map->fd,
+	};
 	return DONE;
 }
 
@@ -180,32 +182,20 @@ static int fill(const struct map *map)
 	return DONE;
 }
 
-int maps_create(struct object *object, const char *shared_dir)
+int maps_create(struct object *object)
 {
-	int status;
+	int status = DONE;
 
-	for (size_t i = 0; i < object->map_count; i++) {
+	for (size_t i = 0; i < object->map_count && !status; i++) {
 		struct map *map = &object->maps[i];
-		union bpf_attr create = {
-			.map_type = map->shape.type,
-			.key_size = map->shape.key_bytes,
-			.value_size = map->shape.value_bytes,
-			.max_entries = map->shape.max_entries,
-			.map_flags = map->shape.flags,
-		};
 
-		status = map->shared ? open_shared(map, shared_dir) : DONE;
-		if (status)
-			return status;
-		if (map->reused)
-			continue;
-		strncpy(create.map_name, map->name, sizeof(create.map_name) - 1);
-		map->fd = sys_bpf(BPF_MAP_CREATE, &create);
-		if (map->fd < 0)
-			return refused("create map %s", map->name);
-		status = map->contents ? fill(map) : DONE;
-		if (status)
-			return status;
+		map->fd = -1;
+		if (map->shared)
+			status = open_shared(object, map);
+		if (!status && map->fd < 0)
+			status = create(object, map);
+		if (!status && map->contents)
+			status = fill(map);
 	}
-	return DONE;
+	return status;
 }

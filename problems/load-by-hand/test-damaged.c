@@ -126,24 +126,20 @@ static int open_descriptors(void)
 /* Every other one comes from a file: libelf has a way of its own for each. */
 static int load(unsigned char *bytes, size_t size)
 {
-	struct object object = {};
-	int fd = -1, status = BAD;
-	Elf *elf;
+	struct object object = { .dir = "/sys/fs/bpf/damaged", .shared_dir = "/sys/fs/bpf" };
+	int fd = -1, status;
 
 	if (seed & 1) {
 		fd = memfd_create("object", MFD_CLOEXEC);
 		if (fd < 0 || write(fd, bytes, size) != (ssize_t)size)
 			abort();
-		elf = elf_begin(fd, ELF_C_READ, NULL);
+		object.elf = elf_begin(fd, ELF_C_READ, NULL);
 	} else {
-		elf = elf_memory((char *)bytes, size);
+		object.elf = elf_memory((char *)bytes, size);
 	}
-	if (elf) {
-		status = object_read(&object, elf) ?: maps_read(&object) ?:
-			 code_read(&object) ?: maps_create(&object, "/sys/fs/bpf") ?:
-			 code_relocate(&object) ?: code_load(&object);
-		object_close(&object);
-	}
+	status = object_read(&object) ?: maps_create(&object) ?: code_relocate(&object) ?:
+		 code_load(&object);
+	object_close(&object);
 	if (fd >= 0)
 		close(fd);
 	return status;
