@@ -529,7 +529,7 @@ HP_EXPERIMENTAL int hp_map_remove_many(const struct hp_map *map, const void *key
 
 /*
  * Makes ENTRIES (whose arrays may be the caller's own) all that the map holds, unless others write
- * too. First goes what is not among them, then they are put, so that both together need not fit.
+ * too. What is not among them goes before what is new is put, so that both together need not fit.
  * A key that was there and stays is never missing meanwhile, and has its old value or its new one
  * (see hp_map_put()); in hashes and lpm_tries it is not even written to if it has its new value
  * already. Others do see some old and some new entries: who must not, swaps maps with

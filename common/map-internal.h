@@ -53,7 +53,13 @@ int hp_keys_reserve(struct hp_keys *set, size_t n);
 
 /* Adds KEY unless it is there. *NUMBER: its number, from 0 on in the order of adding. -ENOMEM. */
 int hp_keys_add(struct hp_keys *set, const void *key, __u32 *number);
-bool hp_keys_find(const struct hp_keys *set, const void *key, __u32 *number);
+
+/*
+ * Looks for N KEYS, no more than HP_KEYS_AT_ONCE, in a set that has been reserved for some. FOUND:
+ * of each its number and 1, or 0.
+ */
+#define HP_KEYS_AT_ONCE 64
+void hp_keys_find(const struct hp_keys *set, const char *keys, __u32 n, __u32 *found);
 void hp_keys_free(struct hp_keys *set);
 
 /*
@@ -80,5 +86,13 @@ int hp_walk_open(struct hp_walk *walk, const struct hp_map *map);
 /* Reads the next chunk: no entries in it: that was all. Errors as of hp_map_each(). */
 int hp_walk_next(struct hp_walk *walk);
 void hp_walk_close(struct hp_walk *walk);
+
+/*
+ * Calls EACH with chunks of all entries, which it may write to, until it returns something else
+ * than 0. Errors as of hp_map_each().
+ */
+typedef int (*hp_each_chunk)(const struct hp_map *map, const char *keys, const char *values,
+			     size_t n, void *arg);
+int hp_walk_each(const struct hp_map *map, hp_each_chunk each, void *arg);
 
 #endif

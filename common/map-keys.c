@@ -31,15 +31,26 @@ static __u64 hash(const struct hp_keys *set, const char *key)
 	return mix(h ^ part, set->secrets[1]);
 }
 
-/* The slot that KEY is in, or that is free for it. */
-static __u32 *find(const struct hp_keys *set, const void *key)
+/* Where a key is looked for first. */
+static __u32 first_slot(const struct hp_keys *set, const void *key)
 {
-	__u32 mask = set->n_slots - 1, i = hash(set, key) & mask;
+	return hash(set, key) & (set->n_slots - 1);
+}
+
+/* The slot, from I on, that KEY is in, or that is free for it. */
+static __u32 *find_from(const struct hp_keys *set, const void *key, __u32 i)
+{
+	__u32 mask = set->n_slots - 1;
 
 	while (set->slots[i] &&
 	       memcmp(set->keys + (set->slots[i] - 1) * set->key_bytes, key, set->key_bytes))
 		i = (i + 1) & mask;
 	return &set->slots[i];
+}
+
+static __u32 *find(const struct hp_keys *set, const void *key)
+{
+	return find_from(set, key, first_slot(set, key));
 }
 
 static int resize(struct hp_keys *set, __u32 n_slots)
@@ -92,14 +103,22 @@ int hp_keys_add(struct hp_keys *set, const void *key, __u32 *number)
 	return 0;
 }
 
-bool hp_keys_find(const struct hp_keys *set, const void *key, __u32 *number)
+/* One key after the other would wait for memory three times each, when the set is a large one. */
+void hp_keys_find(const struct hp_keys *set, const char *keys, __u32 n, __u32 *found)
 {
-	__u32 slot = set->n ? *find(set, key) : 0;
+	__u32 first[HP_KEYS_AT_ONCE], slot;
 
-	if (!slot)
-		return false;
-	*number = slot - 1;
-	return true;
+	for (__u32 i = 0; i < n; i++) {
+		first[i] = first_slot(set, keys + i * set->key_bytes);
+		__builtin_prefetch(&set->slots[first[i]]);
+	}
+	for (__u32 i = 0; i < n; i++) {
+		slot = set->slots[first[i]];
+		if (slot)
+			__builtin_prefetch(set->keys + (slot - 1) * set->key_bytes);
+	}
+	for (__u32 i = 0; i < n; i++)
+		found[i] = *find_from(set, keys + i * set->key_bytes, first[i]);
 }
 
 void hp_keys_free(struct hp_keys *set)

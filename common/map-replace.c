@@ -71,12 +71,12 @@ int hp_map_remove_many(const struct hp_map *map, const void *keys, size_t key_by
 	return hp_map_error(write_all(map, keys, NULL, n));
 }
 
-/* What it takes to make a map hold the entries of KEEP, and no others. */
+/* How a map is made to hold the entries of KEEP, and no others: chunk by chunk. */
 struct changes {
 	struct hp_keys keep;
 	const char **values; /* of each in KEEP; NULL: the map has it already */
-	struct hp_keys stale;
-	/* In this order to be written. */
+	char *keys_to_remove;
+	size_t n_to_remove;
 	char *keys_to_put;
 	char *values_to_put;
 	size_t n_to_put;
@@ -85,8 +85,8 @@ struct changes {
 static void free_changes(struct changes *c)
 {
 	hp_keys_free(&c->keep);
-	hp_keys_free(&c->stale);
 	free(c->values);
+	free(c->keys_to_remove);
 	free(c->keys_to_put);
 	free(c->values_to_put);
 }
@@ -99,13 +99,13 @@ static int begin_changes(const struct hp_map *map, const struct hp_entries *entr
 	__u32 number;
 	int err;
 
-	c->keep.key_bytes = c->stale.key_bytes = map->key_bytes;
+	c->keep.key_bytes = map->key_bytes;
 	c->values = calloc(entries->n + 1, sizeof(*c->values));
 	c->keys_to_put = malloc(entries->n * map->key_bytes + 1);
 	c->values_to_put = malloc(entries->n * map->value_bytes + 1);
 	if (!c->values || !c->keys_to_put || !c->values_to_put)
 		return -ENOMEM;
-	err = hp_keys_reserve(&c->keep, entries->n);
+	err = hp_keys_reserve(&c->keep, entries->n + 1);
 	for (size_t i = 0; i < entries->n && !err; i++) {
 		err = hp_keys_add(&c->keep, keys + i * map->key_bytes, &number);
 		if (!err)
@@ -126,53 +126,82 @@ static void will_put(const struct hp_map *map, struct changes *c, __u32 number)
 	c->values[number] = NULL;
 }
 
+static void will_remove(const struct hp_map *map, struct changes *c, const char *key)
+{
+	memcpy(c->keys_to_remove + c->n_to_remove++ * map->key_bytes, key, map->key_bytes);
+}
+
 /* A map of maps shows ids of what was put there as descriptors. */
 static bool is_same(const struct hp_map *map, const char *have, const char *want)
 {
 	return map->type != BPF_MAP_TYPE_HASH_OF_MAPS && !memcmp(have, want, map->value_bytes);
 }
 
-/* What the map has, and in which order: those that stay are written faster in the same one. */
-static int compare(const struct hp_map *map, struct changes *c)
+/* N entries of the map, no more than HP_KEYS_AT_ONCE. */
+static void compare(const struct hp_map *map, struct changes *c, const char *keys,
+		    const char *values, __u32 n)
 {
-	struct hp_walk walk;
-	__u32 number;
-	int err = hp_walk_open(&walk, map);
+	__u32 found[HP_KEYS_AT_ONCE];
 
-	if (err)
-		return err;
-	do {
-		err = hp_walk_next(&walk);
-		for (__u32 i = 0; i < walk.n && !err; i++) {
-			const char *key = walk.keys + i * map->key_bytes;
+	hp_keys_find(&c->keep, keys, n, found);
+	for (__u32 i = 0; i < n; i++)
+		if (found[i])
+			__builtin_prefetch(&c->values[found[i] - 1]);
+	for (__u32 i = 0; i < n; i++)
+		if (found[i])
+			__builtin_prefetch(c->values[found[i] - 1]);
+	for (__u32 i = 0; i < n; i++, keys += map->key_bytes, values += map->value_bytes) {
+		if (!found[i])
+			will_remove(map, c, keys);
+		else if (is_same(map, values, c->values[found[i] - 1]))
+			c->values[found[i] - 1] = NULL;
+		else
+			will_put(map, c, found[i] - 1);
+	}
+}
 
-			if (!hp_keys_find(&c->keep, key, &number))
-				err = hp_keys_add(&c->stale, key, &number);
-			else if (is_same(map, walk.values + i * map->value_bytes,
-					 c->values[number]))
-				c->values[number] = NULL;
-			else
-				will_put(map, c, number);
-		}
-	} while (!err && walk.n);
-	hp_walk_close(&walk);
-	for (__u32 i = 0; i < c->keep.n && !err; i++)
-		if (c->values[i])
-			will_put(map, c, i);
+static int write_changes(const struct hp_map *map, struct changes *c)
+{
+	int err = write_all(map, c->keys_to_remove, NULL, c->n_to_remove);
+
+	if (!err)
+		err = write_all(map, c->keys_to_put, c->values_to_put, c->n_to_put);
+	c->n_to_remove = c->n_to_put = 0;
 	return err;
 }
 
+/*
+ * What the map has is written at once and in the order in which it was read: that is faster, since
+ * the kernel has just had it in its hands.
+ */
+static int change_chunk(const struct hp_map *map, const char *keys, const char *values, size_t n,
+			void *arg)
+{
+	struct changes *c = arg;
+	char *room = realloc(c->keys_to_remove, n * map->key_bytes);
+
+	if (!room)
+		return -ENOMEM;
+	c->keys_to_remove = room;
+	for (size_t i = 0; i < n; i += HP_KEYS_AT_ONCE)
+		compare(map, c, keys + i * map->key_bytes, values + i * map->value_bytes,
+			n - i < HP_KEYS_AT_ONCE ? n - i : HP_KEYS_AT_ONCE);
+	return write_changes(map, c);
+}
+
+/* What is new is put last, when there is room for it. */
 static int replace_hash(const struct hp_map *map, const struct hp_entries *entries)
 {
 	struct changes c = {};
 	int err = begin_changes(map, entries, &c);
 
 	if (!err)
-		err = compare(map, &c);
+		err = hp_walk_each(map, change_chunk, &c);
+	for (__u32 i = 0; i < c.keep.n && !err; i++)
+		if (c.values[i])
+			will_put(map, &c, i);
 	if (!err)
-		err = write_all(map, c.stale.keys, NULL, c.stale.n);
-	if (!err)
-		err = write_all(map, c.keys_to_put, c.values_to_put, c.n_to_put);
+		err = write_changes(map, &c);
 	free_changes(&c);
 	return err;
 }

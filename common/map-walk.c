@@ -255,17 +255,7 @@ int hp_map_read(const struct hp_map *map, struct hp_entries *entries)
 	return err;
 }
 
-static int call_each(const struct hp_map *map, const char *keys, const char *values, size_t n,
-		     hp_each_entry each, void *arg)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < n && !err; i++)
-		err = each(keys + i * map->key_bytes, values + i * map->value_bytes, arg);
-	return err;
-}
-
-int hp_map_each(const struct hp_map *map, hp_each_entry each, void *arg)
+int hp_walk_each(const struct hp_map *map, hp_each_chunk each, void *arg)
 {
 	struct hp_entries all = {};
 	struct hp_walk walk;
@@ -277,17 +267,39 @@ int hp_map_each(const struct hp_map *map, hp_each_entry each, void *arg)
 	if (!err && walk.may_repeat) {
 		/* What EACH removes now would have the kernel begin anew. */
 		err = read_on(&walk, &all);
-		if (!err)
-			err = call_each(map, all.keys, all.values, all.n, each, arg);
+		if (!err && all.n)
+			err = each(map, all.keys, all.values, all.n, arg);
 	}
 	while (!err && walk.n) {
-		err = call_each(map, walk.keys, walk.values, walk.n, each, arg);
+		err = each(map, walk.keys, walk.values, walk.n, arg);
 		if (!err)
 			err = hp_walk_next(&walk);
 	}
 	hp_walk_close(&walk);
 	hp_entries_free(&all);
 	return err;
+}
+
+struct caller {
+	hp_each_entry each;
+	void *arg;
+};
+
+static int call_each(const struct hp_map *map, const char *keys, const char *values, size_t n,
+		     void *arg)
+{
+	const struct caller *caller = arg;
+	int err = 0;
+
+	for (size_t i = 0; i < n && !err; i++)
+		err = caller->each(keys + i * map->key_bytes, values + i * map->value_bytes,
+				   caller->arg);
+	return err;
+}
+
+int hp_map_each(const struct hp_map *map, hp_each_entry each, void *arg)
+{
+	return hp_walk_each(map, call_each, &(struct caller){ each, arg });
 }
 
 void hp_entries_free(struct hp_entries *entries)

@@ -124,6 +124,10 @@ static void what_is_right_already_is_not_written(void **state)
 	assert_int_equal(replace(&map, 10, ENTRIES, 1), 0);
 	assert_int_equal(writes, 10);
 	check(&map, 10, ENTRIES, 1);
+	/* Nor is anything written twice. */
+	writes = 0;
+	assert_int_equal(replace(&map, 10, ENTRIES, 2), 0);
+	assert_int_equal(writes, ENTRIES);
 	hp_map_close(&map);
 }
 
