@@ -119,10 +119,10 @@ assert ($1), missing" <<<"$output"
 	run --separate-stderr "$root/tests/bench/maps/bench" -q -j
 	assert_success
 	[[ -z $stderr ]]
-	# Reading in 3 ways, replacing 3 things in 3 ways.
+	# Reading in 3 ways, replacing 3 things in 4 ways.
 	python3 -c 'import json, sys
 lines = [json.loads(line) for line in sys.stdin]
-assert len({line["case"] for line in lines}) == len(lines) == 3 + 3 * 3, lines
+assert len({line["case"] for line in lines}) == len(lines) == 3 + 3 * 4, lines
 assert all(line["schema"] == 1 and line["bench"] == "maps" and line["unit"] == "ms" for line in lines)
 assert all(line["value"] > 0 and line["repetitions"] == 2 for line in lines), lines
 targets = [target for line in lines for target in line.get("targets", [])]

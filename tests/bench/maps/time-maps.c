@@ -6,11 +6,14 @@
  *   time-maps PIN read HOW
  *   time-maps PIN replace HOW KEYS VALUES
  *
- * HOW: "batched", by the library; "one-by-one"; or, to replace, "swapped": a new map is filled, and
- * put into a map of maps, where programs would find it instead of the old one. The pinned map
- * always gets as many entries as it has room for. KEYS and VALUES are numbers: with the same one,
- * keys or values are the same again.
+ * HOW: "batched", by the library; "one-by-one": to read with the two system calls that an entry
+ * takes, to replace as the library does where the kernel has no batches. To replace also
+ * "blindly", one by one, by who doesn't look at the values that are there, and sees by a key itself
+ * whether it must go; and "swapped": a new map is filled, and put into a map of maps, where
+ * programs would find it instead of the old one. The pinned map always gets as many entries as it
+ * has room for. KEYS and VALUES are numbers: with the same one, keys or values are the same again.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -20,6 +23,34 @@
 #include <bpf/bpf.h>
 
 #include "hookpoint.h"
+
+#define REAL(function) ((typeof(&(function)))dlsym(RTLD_NEXT, #function))
+
+static bool has_batches = true; /* the kernel, as far as the library sees it: it calls these */
+
+int bpf_map_lookup_batch(int fd, void *from, void *to, void *keys, void *values, __u32 *count,
+			 const struct bpf_map_batch_opts *options)
+{
+	if (!has_batches)
+		return -EINVAL;
+	return REAL(bpf_map_lookup_batch)(fd, from, to, keys, values, count, options);
+}
+
+int bpf_map_update_batch(int fd, const void *keys, const void *values, __u32 *count,
+			 const struct bpf_map_batch_opts *options)
+{
+	if (!has_batches)
+		return -EINVAL;
+	return REAL(bpf_map_update_batch)(fd, keys, values, count, options);
+}
+
+int bpf_map_delete_batch(int fd, const void *keys, __u32 *count,
+			 const struct bpf_map_batch_opts *options)
+{
+	if (!has_batches)
+		return -EINVAL;
+	return REAL(bpf_map_delete_batch)(fd, keys, count, options);
+}
 
 static int make(const char *pin, const char *entries)
 {
@@ -81,8 +112,8 @@ static int read_one_by_one(const struct hp_map *map, struct hp_entries *all)
 }
 
 /* With a system call to find an entry, and one to write it; and one for each that must go. */
-static int replace_one_by_one(struct hp_map *map, const struct hp_map *outer,
-			      const struct hp_entries *entries)
+static int replace_blindly(struct hp_map *map, const struct hp_map *outer,
+			   const struct hp_entries *entries)
 {
 	const __u64 *keys = entries->keys, *values = entries->values;
 	__u8 set = keys[0];
@@ -150,6 +181,14 @@ static int replace_batched(struct hp_map *map, const struct hp_map *outer,
 	return hp_map_replace(map, entries);
 }
 
+static int replace_one_by_one(struct hp_map *map, const struct hp_map *outer,
+			      const struct hp_entries *entries)
+{
+	(void)outer;
+	has_batches = false;
+	return hp_map_replace(map, entries);
+}
+
 static int swap(struct hp_map *map, const struct hp_map *outer, const struct hp_entries *entries)
 {
 	struct hp_map filled;
@@ -170,6 +209,8 @@ static replacer replacer_of(const char *how)
 {
 	if (!strcmp(how, "swapped"))
 		return swap;
+	if (!strcmp(how, "blindly"))
+		return replace_blindly;
 	return strcmp(how, "one-by-one") ? replace_batched : replace_one_by_one;
 }
 
