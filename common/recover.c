@@ -126,10 +126,10 @@ static int read_attachment(struct hp_attachment *a)
 	return read_binding(a);
 }
 
+/* We call them by numbers. What others have put there is not ours to list, or to remove. */
 static int is_attachment(const struct dirent *entry)
 {
-	return entry->d_type == DT_DIR && entry->d_name[0] != '.' &&
-	       !strstr(entry->d_name, HP_BESIDE);
+	return entry->d_type == DT_DIR && !entry->d_name[strspn(entry->d_name, "0123456789-")];
 }
 
 /* Reads the attachment in DIR, having finished what a loader that was killed had begun. */
@@ -180,7 +180,11 @@ int hp_attachment_each(const char *tool, hp_each_attachment each, void *arg)
 
 static int is_tool(const struct dirent *entry)
 {
-	return entry->d_type == DT_DIR && entry->d_name[0] != '.';
+	const char *name = entry->d_name;
+
+	return entry->d_type == DT_DIR &&
+	       !name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "0123456789_-")];
 }
 
 static int recover_tool(const char *tool, bool tell, hp_each_attachment each, void *arg)

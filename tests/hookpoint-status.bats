@@ -179,6 +179,28 @@ assert eval(sys.argv[1]), json.dumps(a, indent=2)' "$1"
 	rmdir "$strange"
 }
 
+@test "hookpoint-status: what others have put between our pins is neither listed nor removed, and hides nothing" {
+	local pins=/sys/fs/bpf/hookpoint before
+	server "$block" load -i veth0
+	mkdir -p $pins/another/mine/deep $pins/block-tcp-8080/mine/deep $pins/$'x\xff/1-2' $pins/block-tcp-8080/$'y\xff'
+	ln -s nowhere $pins/block-tcp-8080/note
+	bpftool map create $pins/made type array key 4 value 4 entries 1 name made
+	bpftool map create $pins/block-tcp-8080/made type array key 4 value 4 entries 1 name made
+	bpftool map create $pins/block-tcp-8080/mine/made type array key 4 value 4 entries 1 name made
+	before=$(find $pins -not -path '*/block-tcp-8080/[0-9]*')
+	found 'len(a) == 1 and a[0]["tool"] == "block-tcp-8080" and a[0]["state"] == "attached"'
+	run server "$block" clean
+	assert_success
+	assert_output "nothing to clean"
+	server "$block" load -i veth0 -p 22
+	run server "$block" unload -a
+	assert_success
+	assert_output "veth0: detached"
+	run "$hookpoint_status"
+	assert_failure 4
+	assert_equal "$(find $pins)" "$before"
+}
+
 @test "hookpoint-status: another user's tool is left out, and said to be" {
 	server "$block" load -i veth0
 	mkdir -m 700 /sys/fs/bpf/hookpoint/another
