@@ -5,7 +5,6 @@
  * "key", a pointer to __u32. Types follow each other in .BTF, and are known by their number.
  */
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <linux/btf.h>
 
@@ -128,8 +127,7 @@ static __s64 size_of(const struct btf *btf, __u32 id)
 	return -1;
 }
 
-/* __type(key, __u32): the size of what the member points to; __uint(): an int for each that it
- * means. */
+/* For __type(), the size of what the member points to; for __uint(), how many int that is. */
 static int define_member(const struct btf *btf, const struct btf_member *member, struct map *map)
 {
 	const struct {

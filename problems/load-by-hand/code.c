@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Third: the programs. Their instructions learn where maps and functions are, and are loaded. */
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <linux/btf.h>
 
 #include "load-by-hand.h"
 
@@ -98,8 +94,7 @@ static bool is_load64(const struct bpf_insn *insn)
 	return insn->code == (BPF_LD | BPF_IMM | BPF_DW);
 }
 
-/* The instruction at AT means SYMBOL: a function, a map, or a variable, which is a place in a map.
- */
+/* The instruction at AT means SYMBOL: a function, a map, or a variable, a place in a map. */
 static int point_to(struct object *object, struct section *code, size_t at, const GElf_Sym *symbol)
 {
 	struct bpf_insn *insn = &code->insns[at];

@@ -84,8 +84,10 @@ struct object {
 /* bpf.c: the system call. A result below zero is -1, with errno. */
 int sys_bpf(enum bpf_cmd command, union bpf_attr *attr);
 
-/* object.c: what is in the file. OBJECT has ELF and directories, the rest is zeroed; it owns ELF,
- * and what is in pins. object_close() always. */
+/*
+ * object.c: what is in the file. OBJECT has the ELF, which it owns, and the directories; the rest
+ * is zeroed. object_close() always.
+ */
 int object_read(struct object *object);
 void object_close(struct object *object);
 const char *symbol_name(const struct object *object, const GElf_Sym *symbol);

@@ -92,8 +92,7 @@ static int load_function_type(const char *name)
 		       &(union bpf_attr){ .btf = (__u64)&btf, .btf_size = sizeof(btf) });
 }
 
-/* Once it is refused, it is loaded again for the verifier's reasons: with a log in which they fit.
- */
+/* What is refused is loaded again, for the verifier's reasons: with a log in which they fit. */
 static int load_with_log(union bpf_attr *attr)
 {
 	int fd = sys_bpf(BPF_PROG_LOAD, attr), err = errno;
@@ -102,7 +101,9 @@ static int load_with_log(union bpf_attr *attr)
 
 	for (size_t size = FIRST_LOG; again && size <= LARGEST_LOG; size *= 16) {
 		free(log);
-		log = calloc(1, size);
+		log = malloc(size);
+		if (log)
+			*log = '\0';
 		attr->log_level = 1;
 		attr->log_buf = (__u64)log;
 		attr->log_size = size;
@@ -152,20 +153,20 @@ static int load(struct object *object, const struct assembly *assembly,
 
 int code_load(struct object *object)
 {
-	struct assembly *assembly = malloc(sizeof(*assembly));
-	int status = assembly ? DONE : bad("out of memory");
+	static struct assembly assembly; /* too large for the stack */
 	size_t before = object->pin_count;
+	int status = DONE;
 
 	for (size_t i = 0; i < object->function_count && !status; i++) {
 		if (!object->functions[i].type)
 			continue;
 		for (size_t j = 0; j < object->function_count; j++)
 			object->functions[j].position = -1;
-		assembly->insn_count = assembly->function_count = 0;
-		status = append(object, assembly, &object->functions[i])
-				 ?: load(object, assembly, &object->functions[i]);
+		assembly.insn_count = assembly.function_count = 0;
+		status = append(object, &assembly, &object->functions[i]);
+		if (!status)
+			status = load(object, &assembly, &object->functions[i]);
 	}
-	free(assembly);
 	if (!status && object->pin_count == before)
 		return bad("there is no program in it");
 	return status;

@@ -2,7 +2,6 @@
 /* Second: the maps. What they are is defined in three ways; BPF_MAP_CREATE wants one. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <limits.h>
 
