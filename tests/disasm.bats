@@ -6,7 +6,7 @@
 
 load helpers
 
-ours='every_insn|every_value'
+ours='every_insn|every_value|loadable_insns'
 disasm=$root/scripts/disasm
 seed=${HOOKPOINT_SEED:-1}
 
@@ -114,21 +114,35 @@ same_as_bpftool() {
 	cmp ours theirs || fail "$(diff -U 1000 ours theirs | grep '^[-+@ ]program\|^[-+]' | head)"
 }
 
-# bats test_tags=slow
-@test "disasm -i: a program with every kind of instruction reads as bpftool reads it" {
-	local before id pid held
+# same_while_held NUMBER PROGRAM...: the programs that PROGRAM loads, whose ids it prints, NUMBER of them.
+same_while_held() {
+	local number=$1 before ids pid held
 	before=$(everything)
 	mkfifo hold
-	"$root/tests/disasm/every-insn" <hold >id 3>&- &
+	"${@:2}" <hold >id 3>&- &
 	pid=$!
 	exec {held}>hold
-	wait_for test -s id
-	read -r id <id
-	same_as_bpftool "$id"
+	HOOKPOINT_PATIENCE=170 wait_for eval '(($(wc -l <id) == number)) || ! kill -0 $pid'
+	mapfile -t ids <id
+	assert_equal "${#ids[@]}" "$number"
+	same_as_bpftool "${ids[@]}"
 	run ! grep -F .insn text
 	exec {held}>&-
 	wait "$pid"
 	nothing_left "$before"
+}
+
+# bats test_tags=slow
+@test "disasm -i: a program with every kind of instruction reads as bpftool reads it" {
+	same_while_held 1 "$root/tests/disasm/every-insn"
+}
+
+# In programs of 20,000. HOOKPOINT_INSTRUCTIONS=1000000 takes the better part of a minute.
+# bats test_tags=slow,host
+@test "disasm -i: random instructions that the verifier takes read as bpftool reads them" {
+	local number=${HOOKPOINT_INSTRUCTIONS:-200000}
+	same_while_held $((number / 20000)) "$root/tests/disasm/loadable-insns" "$number" "$seed"
+	(($(wc -l <ours) > number * 9 / 10))
 }
 
 # ids_of DIRECTORY: of the programs pinned there. Where it is emulated, of one: bpftool reads all symbols of the
