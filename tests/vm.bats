@@ -216,6 +216,38 @@ as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$dir/
 	one_line 1 "$dir/gone has no modules.dep" vm --kernel "$dir/image" --modules "$dir/gone" -- true
 }
 
+@test "vm: a cached kernel that is not whole, and no room for an initramfs, are told, exit 1" {
+	needs
+	mkdir -p "$dir/cache/hookpoint/linux-6.1/"{boot,lib/modules/6.1.0-test}
+	touch "$dir/cache/hookpoint/linux-6.1/boot/vmlinux"
+	XDG_CACHE_HOME=$dir/cache one_line 1 'linux-6.1 is not whole, or not yours to read: remove it and try again' vm -- true
+	rm -r "$dir/cache/hookpoint/linux-6.1/lib"
+	XDG_CACHE_HOME=$dir/cache one_line 1 'linux-6.1 is not whole, or not yours to read: remove it and try again' vm -- true
+	touch "$dir/cache/file"
+	XDG_CACHE_HOME=$dir/cache/file one_line 1 "cannot write to $dir/cache/file/hookpoint" vm -- true
+	mount -t tmpfs -o size=40k tmpfs "$dir/tmp"
+	touch "$dir/image"
+	run --separate-stderr vm --kernel "$dir/image" -- true
+	umount "$dir/tmp"
+	assert_failure 1
+	assert_regex "${stderr_lines[-1]}" "^vm: cannot make an initramfs in $dir/tmp/hookpoint-vm-"
+}
+
+@test "vm: output that can't be written is a failure, whatever the command says" {
+	needs
+	touch "$dir/image"
+	fake_qemu <<-'EOF'
+	[[ $* =~ id=stdout,path=/dev/fdset/([0-9]+) ]] && stdout=${BASH_REMATCH[1]}
+	in_guest() { echo booted; echo text >&"$stdout"; echo status 0; exec sleep 100; }
+	EOF
+	run --separate-stderr vm --kernel "$dir/image" -- true
+	assert_success
+	assert_output text
+	run --separate-stderr bash -c 'TMPDIR=$1/tmp "$2/scripts/vm" --kernel "$1/image" -- true >/dev/full' - "$dir" "$root"
+	assert_failure 141
+	assert_equal "${stderr_lines[-1]}" 'cat: write error: No space left on device'
+}
+
 @test "vm: KVM that shows a sign of life is used, and a line says so" {
 	needs
 	[[ -w /dev/kvm ]] || skip 'there is no /dev/kvm'
@@ -259,10 +291,11 @@ make_kernel() {
 	} >"$dir/vmlinuz"
 }
 
-# fake_debian: its package tools, with a package linux-image-9.9-test. The file "slow" makes the download last.
+# fake_debian: its package tools, with a package linux-image-9.9-test. The files "late" and "slow" make the download last.
 fake_debian() {
 	export XDG_CACHE_HOME=$dir/cache
 	fake apt-get <<-'EOF'
+	[[ ! -e $dir/late ]] || sleep 4
 	[[ ! -e $dir/broken ]] || { echo "E: no such host" >&2; exit 100; }
 	[[ $* != *' download '* ]] || { echo half >half.deb; [[ ! -e $dir/slow ]] || exec -a "$0" sleep 100; }
 	EOF
@@ -368,7 +401,8 @@ nothing_half() {
 	assert_equal "${stderr_lines[-1]}" 'vm: cannot decompress the kernel of linux-image-9.9-test'
 	nothing_half
 	make_kernel xz
-	run vm -- true
+	touch "$dir/late"
+	run vm --timeout 4 -- true # which is the guest's alone
 	assert_failure 3
 }
 

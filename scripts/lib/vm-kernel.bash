@@ -13,17 +13,17 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 # find_kernel NAME MODULES: sets kernel to the image, version to what to call it, and modules to the directory
 # of its modules, empty if it has none. Downloads it if need be.
 find_kernel() {
-	local name=$1
+	local name=$1 found
 	modules=$2
 	if [[ $name && ${suites[$name]:-} ]]; then
 		[[ -e $cache/linux-$name ]] || fetch_kernel "$name"
 		kernel=$cache/linux-$name/boot/vmlinux
-		version=$(basename "$cache/linux-$name"/lib/modules/*)
-		modules=${modules:-$cache/linux-$name/lib/modules/$version}
-		[[ -r $kernel ]] || die 1 "$kernel is missing or not yours to read; remove $cache/linux-$name and try again"
-		return
-	fi
-	if [[ $name == host ]]; then
+		found=("$cache/linux-$name"/lib/modules/*/modules.dep)
+		[[ -r $kernel && -r ${found[0]:-} ]] ||
+			die 1 "the kernel in $cache/linux-$name is not whole, or not yours to read: remove it and try again"
+		modules=${modules:-${found[0]%/modules.dep}}
+		version=$(basename "${found[0]%/modules.dep}")
+	elif [[ $name == host ]]; then
 		version=$(uname -r)
 		kernel=$(host_kernel)
 		[[ -e $kernel ]] || die 1 "there is no image of this machine's kernel: $kernel is missing"
@@ -110,7 +110,7 @@ download() { cd "$3" && run_apt apt-get "$1" download "$2"; }
 fetch_kernel() {
 	local series=$1 lists=$cache/apt-$1 package lock
 	mkdir -p "$cache" 2>/dev/null || true
-	[[ -w $cache ]] || die 1 "cannot write to $cache, where kernels are kept"
+	[[ -d $cache && -w $cache ]] || die 1 "cannot write to $cache, where kernels are kept"
 	exec {lock}>"$cache/lock"
 	interruptible flock "$lock"
 	rm -rf "$cache"/partial-* # of one that was killed
