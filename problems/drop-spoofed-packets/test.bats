@@ -599,7 +599,8 @@ build_variant() {
 	client ip link add veth1 type veth peer name veth2
 	client ip address add 10.0.1.1/24 dev veth1
 	# Held up in the system call that attaches to veth1, after veth0 has been.
-	start client strace -qq -o /dev/null -e inject=bpf:delay_enter=20000 -e trace=bpf "$tool" load -i veth0 -i veth1 \
+	start client strace -qq -o /dev/null -e inject=bpf:delay_enter="$(scaled 20000 200000)" -e trace=bpf \
+		"$tool" load -i veth0 -i veth1 \
 		>"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err"
 	wait_for grep -q 'veth0: attached' "$BATS_TEST_TMPDIR/out"
 	client ip link delete veth1
