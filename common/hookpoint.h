@@ -641,7 +641,8 @@ HP_EXPERIMENTAL int hp_prog_type(const char *name, enum bpf_prog_type *type,
  * Loads the N instructions of a program of TYPE, as hp_prog_type() reads it; OPTIONS may be NULL.
  * *FD: close it; the program lives on as long as it is attached or pinned. Sections imply flags:
  * "lsm.s/file_open" and all others with ".s", and "syscall", that it may sleep; "xdp.frags" that it
- * takes packets in several pieces (5.18).
+ * takes packets in several pieces (5.18). Not for "ext" (freplace), which the kernel takes only
+ * with BTF of its functions: bpf_prog_load() hands that over.
  *
  * *LOG, unless LOG is NULL, becomes what the verifier said, whether the program was loaded or not:
  * a string to be freed, or NULL where it said nothing. Room that is too small for it is made four

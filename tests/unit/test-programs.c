@@ -254,6 +254,21 @@ static void the_name_and_the_attach_type_reach_the_kernel(void **state)
 	close(fd);
 }
 
+static void sleeping_is_for_those_that_ask_for_it_and_may(void **state)
+{
+	struct hp_prog_options options = { .sleepable = true };
+	char *log = NULL;
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(LOAD("xdp", pass_all, &options, &fd, &log), -EINVAL);
+	assert_non_null(strstr(log, "can be sleepable"));
+	free(log);
+	/* Since 6.0, for uprobes. */
+	assert_int_equal(LOAD("kprobe", pass_all, &options, &fd, NULL), 0);
+	close(fd);
+}
+
 /* ---- the verifier's log ---------------------------------------------------------------------- */
 
 static void a_refusal_comes_with_the_log(void **state)
@@ -405,6 +420,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(every_type_of_the_kernel_loads_by_its_name),
 		cmocka_unit_test(the_licence_opens_helpers_and_none_is_assumed),
 		cmocka_unit_test(the_name_and_the_attach_type_reach_the_kernel),
+		cmocka_unit_test(sleeping_is_for_those_that_ask_for_it_and_may),
 		cmocka_unit_test(a_refusal_comes_with_the_log),
 		cmocka_unit_test(a_success_has_the_log_that_was_asked_for),
 		cmocka_unit_test(a_buffer_that_is_too_small_grows),
