@@ -140,7 +140,7 @@ same_while_held() {
 # In programs of 20,000. HOOKPOINT_INSTRUCTIONS=1000000 takes the better part of a minute.
 # bats test_tags=slow,host
 @test "disasm -i: random instructions that the verifier takes read as bpftool reads them" {
-	local number=${HOOKPOINT_INSTRUCTIONS:-200000}
+	local number=${HOOKPOINT_INSTRUCTIONS:-100000}
 	same_while_held $((number / 20000)) "$root/tests/disasm/loadable-insns" "$number" "$seed"
 	(($(wc -l <ours) > number * 9 / 10))
 }
