@@ -457,20 +457,28 @@ datagrams_received() {
 @test "drop-spoofed-packets: root at the other end gets nothing around a guard at ingress by way of an ifb device" {
 	local before random='4,32 0 0 4294963256,37 0 1 2147483647,6 0 0 4294967295,6 0 0 0,' # matches every other time
 	ip -netns client link add ifb5 type ifb || skip "this kernel has no ifb devices"
-	guard_server
 	ip -netns client link set ifb5 up
 	tc -netns client qdisc add dev veth0 clsact
 	# An ifb device marks what it sends back to where it came from: tc need not see it again. A packet that
 	# the filter takes at first and not when it comes back keeps the mark, on its way to the server as well.
 	tc -netns client filter add dev veth0 egress protocol ip \
 		bpf bytecode "$random" action mirred egress redirect dev ifb5
-	before=$(datagrams_received)
 	# shellcheck disable=SC2046 # 40 words
-	forge $(printf 'udp4-raw %.0s' {1..40})
-	sleep 0.3
+	forge_all() { forge $(printf 'udp4-raw %.0s' {1..40}) && sleep 0.3; }
+
+	# The probe: what gets around a filter that drops everything is shown to no tc program.
+	tc -netns server qdisc add dev veth0 clsact
+	tc -netns server filter add dev veth0 ingress protocol ip bpf da bytecode '1,6 0 0 2,' # TC_ACT_SHOT
+	before=$(datagrams_received)
+	forge_all
 	if [[ $(datagrams_received) != "$before" ]]; then
 		skip "this kernel takes the mark over to another host, and asks no program at tc ingress there"
 	fi
+	tc -netns server qdisc del dev veth0 clsact
+
+	guard_server
+	forge_all
+	assert_equal "$(datagrams_received)" "$before"
 	assert_equal "$(packets server forged_ipv4)" 40
 }
 
