@@ -159,6 +159,7 @@ build_variant() {
 	listen server 8081
 	server "$tool" load -i veth0
 	client curl --max-time 3 -fsS -o /dev/null --local-port 8080 http://10.0.0.1:8081/
+	wait_for eval '[[ -z $(client ss -H -tan "sport = :8080") ]]' # the server's FIN may still be on its way
 
 	listen client 8080 # what it answers comes from port 8080
 	answers server http://10.0.0.2:8080/
