@@ -16,25 +16,9 @@
 #include <bpf/bpf.h>
 
 #include "insn.h"
+#include "random.h"
 
 #define EACH 20000 /* with more, there are more jumps than the verifier keeps in mind: 8,192 */
-
-#define PICK(ARRAY) ((ARRAY)[below(sizeof(ARRAY) / sizeof(*(ARRAY)))])
-
-static __u64 state;
-
-static __u64 next(void)
-{
-	state ^= state >> 12;
-	state ^= state << 25;
-	state ^= state >> 27;
-	return state * 0x2545f4914f6cdd1dULL;
-}
-
-static unsigned int below(unsigned int n)
-{
-	return (next() >> 32) % n;
-}
 
 static unsigned int reg(void)
 {

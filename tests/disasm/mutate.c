@@ -16,23 +16,9 @@
 #include <string.h>
 
 #include "insn.h"
+#include "random.h"
 
 #define LINES 4096
-
-static __u64 state;
-
-static __u64 next(void)
-{
-	state ^= state >> 12;
-	state ^= state << 25;
-	state ^= state >> 27;
-	return state * 0x2545f4914f6cdd1dULL;
-}
-
-static unsigned int below(unsigned int n)
-{
-	return (next() >> 32) % n;
-}
 
 /* One change: a character other, gone, doubled, or a number far too long. */
 static void change(char *text, size_t size)

@@ -19,24 +19,7 @@
 #include <string.h>
 
 #include "insn.h"
-
-#define PICK(ARRAY) ((ARRAY)[below(sizeof(ARRAY) / sizeof(*(ARRAY)))])
-
-static __u64 state;
-
-/* xorshift64*: the same numbers everywhere. */
-static __u64 next(void)
-{
-	state ^= state >> 12;
-	state ^= state << 25;
-	state ^= state >> 27;
-	return state * 0x2545f4914f6cdd1dULL;
-}
-
-static unsigned int below(unsigned int n)
-{
-	return (next() >> 32) % n;
-}
+#include "random.h"
 
 static bool coin(void)
 {
