@@ -660,17 +660,21 @@ modules_without() {
 	needs 6.1
 	local version name boot=$cache/linux-6.1/boot
 	version=$(basename "$cache"/linux-6.1/lib/modules/*)
-	for name in 9p overlay veth; do modules_without "$version" $name; done
+	for name in 9p overlay veth nothing; do modules_without "$version" $name; done
+	truncate -s 1000 "$dir/nothing/lib/modules/$version/overlay.ko"
 	begin veth --kernel "$boot/vmlinuz-$version" --modules "$dir/veth/lib/modules/$version" -- uname -r
 	begin none --kernel "$boot/vmlinux" -- true
 	begin 9p --kernel "$boot/vmlinux" --modules "$dir/9p/lib/modules/$version" -- true
 	begin overlay --kernel "$boot/vmlinux" --modules "$dir/overlay/lib/modules/$version" -- true
+	begin damaged --kernel "$boot/vmlinux" --modules "$dir/nothing/lib/modules/$version" -- true
 	ends none 125
 	assert_regex "$stderr" $'\nvm: this kernel lacks virtio[^\n]*: CONFIG_VIRTIO[A-Z_]*$'
 	ends 9p 125
 	assert_regex "$stderr" $'\nvm: this kernel lacks [^\n]*9p[^\n]*: CONFIG_[A-Z0-9_]*9P_[A-Z]*$'
 	ends overlay 125
 	assert_regex "$stderr" $'\nvm: this kernel lacks the file system overlay: CONFIG_OVERLAY_FS$'
+	ends damaged 125
+	assert_regex "$stderr" $'\nvm: this kernel lacks the file system overlay: CONFIG_OVERLAY_FS, and takes none of these modules: overlay.ko$'
 	ends veth 0
 	assert_regex "$stderr" $'\nvm: this kernel lacks CONFIG_VETH, which the problems need$'
 	assert_output "$version"
