@@ -37,6 +37,7 @@ teardown() {
 # start_watching NAME OPTIONS...: what it says is in the files NAME.out and NAME.err.
 start_watching() {
 	local files=$BATS_TEST_TMPDIR/$1
+	rm -f "$files.err" # what an earlier one said there
 	"$tool" run "${@:2}" >"$files.out" 2>"$files.err" 3>&- &
 	watching+=($!)
 	wait_for grep -q 'watching TCP' "$files.err"
