@@ -146,6 +146,21 @@ run_tests() { run outside env BATS_TEST_TIMEOUT=5 "$root/scripts/test" "$BATS_TE
 	assert_line --index -1 --regexp '^0 passed, [1-9][0-9]* failed, 0 skipped$'
 }
 
+@test "test: a file that hangs is ended, with what it has started, and is a failure" {
+	make_tests <<-'EOF'
+	TEST "good" { true; }
+	TEST "hangs" { run unshare --pid --fork --kill-child sleep 1234567; }
+	TEST "never" { true; }
+	EOF
+	run outside env BATS_TEST_TIMEOUT=1 "$root/scripts/test" "$BATS_TEST_TMPDIR/made.bats"
+	assert_failure 1
+	assert_line "  ok      good"
+	assert_line --partial "it did not end within 10 s, and was killed"
+	assert_line --index -1 --regexp '^1 passed, [1-9][0-9]* failed, 0 skipped$'
+	run pgrep -fx 'sleep 1234567'
+	assert_failure
+}
+
 @test "test: only passing tests exit 0" {
 	make_tests <<<'TEST "good" { true; }'
 	run_tests
