@@ -602,6 +602,15 @@ exit 42'
 	assert_regex "$stderr" 'vm: the guest said nothing for 15 s; the end of its console:'
 }
 
+@test "vm: code of the kernel's that changes while another CPU runs it is no harm" {
+	needs 6.12
+	vm --kernel 6.12 --cpus 2 --timeout 150 -- bash -c '
+		while :; do ls /proc >/dev/null; done &
+		for ((i = 0; i < 500; i++)); do # which turns a static key on and off
+			echo $((i % 2)) >/proc/sys/kernel/sched_schedstats
+		done'
+}
+
 @test "vm: after the timeout it ends with 124, in a command, in the boot, and when nothing is heard any more" {
 	needs 6.1
 	begin it --timeout 20 -- bash -c 'echo started; sleep 1000'
