@@ -175,6 +175,21 @@ changed() {
 	assert_success
 }
 
+@test "test-docs: both ways in which curl says that its time is over are the same" {
+	page <<-'EOS'
+	.. varies: 2001
+
+	.. code-block:: console
+
+	    $ for words in "timed out after 2000 milliseconds" "timeout after 1999 ms"
+	    > do echo "curl: (28) Connection $words"; done
+	    curl: (28) Connection timed out after 2001 milliseconds
+	    curl: (28) Connection timed out after 2001 milliseconds
+	EOS
+	typed
+	assert_success
+}
+
 @test "test-docs: of several pages, at most 5 % of the blocks may be left out" {
 	printf '.. code-block:: console\n\n    $ true\n\n.. not run: no\n\n.. code-block:: console\n\n    $ false\n' | page
 	cd "$BATS_TEST_TMPDIR"

@@ -468,6 +468,6 @@ type_number() {
 	run env -u HOOKPOINT_SANDBOX "$here/demo"
 	assert_success
 	assert_equal "$(grep -cx 'Hello from port 8080' <<<"$output")" 2
-	assert_equal "$(grep -c 'Connection timed out' <<<"$output")" 1
+	assert_equal "$(grep -cE 'Connection time(d out|out) after' <<<"$output")" 1
 	nothing_left "$before"
 }

@@ -21,6 +21,10 @@ SHELL = {"PS0": BEGIN, "PROMPT_COMMAND": "printf '\\002%s\\002' $?", "PS1": "$ "
 JOB_NOTICE = re.compile(r"\[\d+\][+-]? +(\d+$|(Done|Running|Killed|Terminated|Interrupt|Exit|Stopped)\b.*)")
 
 
+# curl has two ways to say that its time is over; which one depends on who notices first.
+CURL_TIMEOUT = re.compile(r"(?<=^curl: \(28\) Connection )timeout after (\d+) ms$")
+
+
 class Wrong(Exception):
     """The page and the session differ."""
 
@@ -230,7 +234,8 @@ def clean(text, typed):
     """The lines of TEXT as they are compared."""
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\0", "", text.replace(BEGIN, "").replace("^C", "\n^C\n"))
     lines = [plain(line.split("\r")[-1]) for line in re.sub(r"\r+\n", "\n", text).split("\n")]
-    lines = [line for line in lines if line and not JOB_NOTICE.fullmatch(line)]
+    lines = [CURL_TIMEOUT.sub(r"timed out after \1 milliseconds", line) for line in lines
+             if line and not JOB_NOTICE.fullmatch(line)]
     return lines[:-1] if typed == ["exit"] and lines[-1:] == ["exit"] else lines
 
 
