@@ -3,104 +3,13 @@
 #
 # bats file_tags=host
 #
-# scripts/export: every recipe, both ways, built and tested where the tree is out of reach.
+# scripts/export: every recipe, both ways, built and tested where the tree is out of reach. (That of watch-acks is
+# tested in tests/export-vm.bats.)
 #
 # shellcheck disable=SC2154 # run sets stderr and stderr_lines
 
 load helpers
-
-export=$root/scripts/export
-
-setup() {
-	unset MAKEFLAGS MAKELEVEL MFLAGS # of a make that runs the tests
-	dir=$BATS_TEST_TMPDIR/work # not where run --separate-stderr has files
-	mkdir "$dir"
-}
-
-# alone FOLDER COMMAND...: runs COMMAND there, with nothing in the place of this tree. (bats' watch on each test is for
-# this file's: a recipe's test ends all of its jobs, which leaves half of it.)
-alone() {
-	env -u HOOKPOINT_SANDBOX -u BATS_TEST_TIMEOUT -C "$1" unshare --mount \
-		sh -ec 'mount -t tmpfs tmpfs "$0"; exec "$@"' "$root" "${@:2}"
-}
-
-# build FOLDER CLANG: without a warning, or any other word. What it is built of for this machine may be there from the
-# other clang. (Without -O2, which takes its time: what gcc warns of with it, it warns of in the tree's own build.)
-build() {
-	rm -f "$1"/*.bpf.o "$1"/*.skel.h
-	run alone "$1" make -s -j2 CLANG="$2" CFLAGS=-Werror
-	assert_success
-	assert_output ""
-}
-
-# symbols OBJECT...: those that they use, or with -g --defined-only, make.
-symbols() { nm -P "$@" | awk 'NF > 1 { print $1 }' | sort -u; }
-
-# nothing_too_much FOLDER NAME: each part makes what another one uses, each header is included.
-nothing_too_much() {
-	local file used objects headers
-	mapfile -t objects < <(find "$1" -name '*.o' ! -name '*.bpf.o')
-	used=$(symbols -u "${objects[@]}")
-	for file in "${objects[@]}"; do
-		[[ $file == "$1/$2.o" ]] || symbols -g --defined-only "$file" | grep -qxF "$used" ||
-			fail "nothing needs $file"
-	done
-	mapfile -t headers < <(find "$1" -name '*.h')
-	for file in "${headers[@]}"; do
-		grep -qr "^#include \"${file##*/}\"" "$1" || fail "nothing includes $file"
-	done
-}
-
-# is_minimal FOLDER NAME
-is_minimal() {
-	local library
-	run ls -A "$1"
-	refute_line hookpoint
-	[[ $(compgen -G "$1/*.c" | grep -v 'bpf\.c$') == "$1/$2.c" ]]
-	(($(wc -l <"$1/$2.c") <= 120)) || fail "$2.c has $(wc -l <"$1/$2.c") lines"
-	for library in $(objdump -p "$1/$2" | awk '$1 == "NEEDED" { print $2 }'); do
-		[[ $library =~ ^lib(bpf|elf|z|c)\.so ]] || fail "it needs $library"
-	done
-}
-
-# is_whole FOLDER: what every folder has.
-is_whole() {
-	(($(wc -l <"$1/Makefile") <= 40))
-	(($(wc -l <"$1/README.rst") <= 60))
-	run grep -rnE '^@|@[A-Z_]+@' "$1/README.rst" "$1/Makefile"
-	assert_output ""
-	for text in 'Build and test' Run 'What to change first' 'Where it came from'; do
-		grep -qx "$text" "$1/README.rst"
-	done
-	diff -r "$root/LICENSES" "$1/LICENSES"
-	run find "$1" -type l
-	assert_output ""
-}
-
-# travels NAME COMPILER: both ways, up to the test, which is not for this kernel if a third argument says so.
-travels() {
-	local way folder option made
-	[[ $(type -P "$2") ]] || skip "$2 is not installed; to install: sudo scripts/setup test"
-	for way in full minimal; do
-		folder=$dir/$way made=$BATS_FILE_TMPDIR/$1-$way
-		if [[ ! -e $made ]]; then # otherwise the other compiler's test has it made
-			option=()
-			if [[ $way == minimal ]]; then option=(--minimal); fi
-			run "$export" "${option[@]}" "$1" "$made"
-			assert_success
-			is_whole "$made"
-		fi
-		build "$made" "$2"
-		cp -a "$made" "$folder"
-		if [[ $way == minimal ]]; then is_minimal "$folder" "$1"; else nothing_too_much "$folder" "$1"; fi
-		if [[ ! ${3:-} ]]; then
-			run alone "$folder" make test
-			assert_success
-			assert_line --regexp '^ok [1-9]'
-			refute_line --partial '# skip'
-		fi
-	done
-}
+load export
 
 @test "export: block-tcp-8080 builds alone with the usual clang, both ways, and passes its test" {
 	travels block-tcp-8080 clang
@@ -148,39 +57,6 @@ travels() {
 
 @test "export: load-by-hand builds alone with clang-19, both ways, and passes its test" {
 	travels load-by-hand clang-19
-}
-
-@test "export: watch-acks builds alone with the usual clang, both ways" {
-	travels watch-acks clang later
-	mv "$dir" "$BATS_FILE_TMPDIR/built-clang"
-}
-
-@test "export: watch-acks builds alone with clang-19, both ways" {
-	travels watch-acks clang-19 later
-	mv "$dir" "$BATS_FILE_TMPDIR/built-clang-19"
-}
-
-# It takes probes, which the host may not have.
-@test "export: watch-acks passes its test, on Linux 6.1" {
-	local cache=${XDG_CACHE_HOME:-$HOME/.cache}/hookpoint missing
-	missing=$("$root/scripts/setup" --check vm | awk -F '\t' '$2 == "missing" { print $1 }' | paste -sd ' ')
-	[[ ! $missing ]] || skip "missing $missing; to install: sudo scripts/setup vm"
-	[[ -e $cache/linux-6.1 ]] || skip "Linux 6.1 is not here; to fetch it: scripts/vm -- true"
-	local way tried=()
-	for way in clang/full clang/minimal clang-19/full clang-19/minimal; do
-		[[ ! -e $BATS_FILE_TMPDIR/built-$way ]] || tried+=("$BATS_FILE_TMPDIR/built-$way")
-	done
-	((${#tried[@]})) || skip "it was not built"
-	# shellcheck disable=SC2016 # the guest is to expand it
-	run "$root/scripts/vm" --kernel 6.1 -- sh -ec '
-		mount -t tmpfs tmpfs "$0"
-		for folder; do
-			cd "$folder"
-			make test
-		done' "$root" "${tried[@]}"
-	assert_success
-	assert_equal "$(grep -c '^1\.\.[1-9]' <<<"$output")" ${#tried[@]}
-	refute_line --partial '# skip'
 }
 
 # --- where it goes ---
@@ -289,7 +165,7 @@ put_in_the_way() {
 		for folder in new empty; do
 			put_in_the_way cc <<-EOS
 			ls -A "$dir/$folder" >"$dir/half"
-			kill -$signal \$(pgrep -f '[s]cripts/export')
+			kill -$signal \$(pgrep -f "[s]cripts/export .*$dir/")
 			sleep 0.2
 			EOS
 			run env --default-signal PATH="$dir/bin:$PATH" "$export" load-by-hand "$dir/$folder"
