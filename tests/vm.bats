@@ -647,7 +647,8 @@ exit 42'
 	patiently qemu_of boot
 	kill -9 "${process[boot]}"
 	ends boot 137
-	wait_for bash -c '! pgrep -f "$1"' - "^qemu-system-x86_64 .*$dir/tmp/"
+	# While it tries KVM, it dies when that lets it, which may take seconds.
+	HOOKPOINT_PATIENCE=60 wait_for bash -c '! pgrep -f "$1"' - "^qemu-system-x86_64 .*$dir/tmp/"
 	rm -r "$dir"/tmp/hookpoint-vm-* # after that nobody else can
 }
 
