@@ -3,7 +3,7 @@
 #
 # What tests of scripts/export have in common: see `travels`.
 #
-# shellcheck disable=SC2154 # run sets stderr and stderr_lines
+# shellcheck disable=SC2016,SC2154 # the shell in `alone` is to expand what is quoted; `run` sets stderr and stderr_lines
 
 export=$root/scripts/export
 
