@@ -647,9 +647,23 @@ exit 42'
 	patiently qemu_of boot
 	kill -9 "${process[boot]}"
 	ends boot 137
-	# While it tries KVM, it dies when that lets it, which may take seconds.
-	HOOKPOINT_PATIENCE=60 wait_for bash -c '! pgrep -f "$1"' - "^qemu-system-x86_64 .*$dir/tmp/"
+	wait_for bash -c '! pgrep -f "$1"' - "^qemu-system-x86_64 .*$dir/tmp/"
 	rm -r "$dir"/tmp/hookpoint-vm-* # after that nobody else can
+}
+
+@test "vm: killed while it starts QEMU, it leaves none" {
+	fake_qemu <<<'touch "${0%/*}/started"; exec sleep 100'
+	fake setpriv <<-EOF
+	echo \$\$ >"$dir/starting"
+	kill -9 \$PPID
+	while kill -0 \$PPID; do sleep 0.1; done
+	exec $(type -P setpriv) "\$@"
+	EOF
+	begin it -- true
+	ends it 137
+	wait_for eval '! kill -0 "$(<"$dir/starting")"'
+	[[ ! -e $dir/bin/started ]]
+	rm -r "$dir"/tmp/hookpoint-vm-*
 }
 
 # modules_without NAME...: makes $dir/NAME/lib/modules/VERSION, with what scripts/vm takes of 6.1's modules less
