@@ -255,7 +255,7 @@ as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$dir/
 	fake_qemu <<<'on_kvm() { in_guest; }'
 	run --separate-stderr vm --kernel "$dir/image" -- true
 	assert_failure 3
-	assert_equal "$stderr" "vm: Linux $dir/image, 2 CPU, 2048 MiB, on KVM"
+	assert_equal "$stderr" "vm: Linux $dir/image, 1 CPU, 2048 MiB, on KVM"
 	assert_equal "$(grep -c qemu "$dir/calls")" 1
 }
 
