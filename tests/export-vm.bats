@@ -19,11 +19,8 @@ load export
 }
 
 @test "export: watch-acks passes its test, on Linux 6.1" {
-	local cache=${XDG_CACHE_HOME:-$HOME/.cache}/hookpoint missing
-	missing=$("$root/scripts/setup" --check vm | awk -F '\t' '$2 == "missing" { print $1 }' | paste -sd ' ')
-	[[ ! $missing ]] || skip "missing $missing; to install: sudo scripts/setup vm"
-	[[ -e $cache/linux-6.1 ]] || skip "Linux 6.1 is not here; to fetch it: scripts/vm -- true"
 	local way tried=()
+	needs 6.1
 	for way in clang/full clang/minimal clang-19/full clang-19/minimal; do
 		[[ ! -e $BATS_FILE_TMPDIR/built-$way ]] || tried+=("$BATS_FILE_TMPDIR/built-$way")
 	done

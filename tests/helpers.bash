@@ -138,3 +138,17 @@ stop_host() {
 	"$1" clean
 	leave_cgroup
 }
+
+# Where scripts/vm keeps kernels.
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/hookpoint
+
+# needs KERNEL...: for tests that boot them.
+needs() {
+	local missing kernel
+	missing=$("$root/scripts/setup" --check vm | awk -F '\t' '$2 == "missing" { print $1 }' | paste -sd ' ')
+	[[ ! $missing ]] || skip "missing $missing; to install: sudo scripts/setup vm"
+	for kernel; do
+		[[ -e $cache/linux-$kernel ]] ||
+			skip "Linux $kernel is not here; to fetch it: scripts/vm --kernel $kernel -- true"
+	done
+}

@@ -10,8 +10,6 @@
 
 load helpers
 
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/hookpoint
-
 setup() {
 	# bats' own directory is closed to the ordinary user that some tests become.
 	dir=$(mktemp -d)
@@ -32,17 +30,6 @@ teardown() {
 	[[ ${BATS_TEST_COMPLETED:-} ]] || return 0 # it says itself what was wrong
 	assert_equal "$processes" ''
 	assert_equal "$files" ''
-}
-
-# needs KERNEL...: for tests that boot them.
-needs() {
-	local missing kernel
-	missing=$("$root/scripts/setup" --check vm | awk -F '\t' '$2 == "missing" { print $1 }' | paste -sd ' ')
-	[[ ! $missing ]] || skip "missing $missing; to install: sudo scripts/setup vm"
-	for kernel; do
-		[[ -e $cache/linux-$kernel ]] ||
-			skip "Linux $kernel is not here; to fetch it: scripts/vm --kernel $kernel -- true"
-	done
 }
 
 vm() { TMPDIR=$dir/tmp "$root/scripts/vm" "$@"; }

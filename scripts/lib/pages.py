@@ -19,8 +19,6 @@ SHELL = {"PS0": BEGIN, "PROMPT_COMMAND": "printf '\\002%s\\002' $?", "PS1": "$ "
          "LC_ALL": "C.UTF-8"}
 
 JOB_NOTICE = re.compile(r"\[\d+\][+-]? +(\d+$|(Done|Running|Killed|Terminated|Interrupt|Exit|Stopped)\b.*)")
-
-
 # curl has two ways to say that its time is over; which one depends on who notices first.
 CURL_TIMEOUT = re.compile(r"(?<=^curl: \(28\) Connection )timeout after (\d+) ms$")
 
